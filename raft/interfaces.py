@@ -1,0 +1,108 @@
+"""What a replicated log offers, and what it needs from the state machine above it. Both engines fulfil `RaftGroup`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, NewType, Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+GroupId = NewType("GroupId", int)
+NodeId = NewType("NodeId", int)
+Term = NewType("Term", int)
+Index = NewType("Index", int)
+
+
+class Role(Enum):
+    FOLLOWER = "follower"
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+    LEARNER = "learner"
+
+
+class Proposal(NamedTuple):
+    """Where a proposed body stands in the log, if it is ever committed with this term."""
+
+    term: Term
+    index: Index
+
+
+class Place(NamedTuple):
+    """Where an entry's body begins on this node: the segment's first index, and the byte position in its file."""
+
+    segment: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    role: Role
+    term: Term
+    leader: NodeId | None
+
+
+class StateMachine(Protocol):
+    """What a group applies its committed entries to. All calls come from the group's event loop, in log order."""
+
+    def restore(self, state: bytes) -> None:
+        """Take over the state of the last checkpoint; called at most once, before any apply."""
+        ...
+
+    def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
+        """Execute a committed entry, each index exactly once after `restore`. `body` joined is what was proposed.
+
+        On the node that proposed it (same term and index) `body` may be the very list that was given to `propose`.
+        """
+        ...
+
+    def on_persisted(self, term: Term, index: Index) -> None:
+        """Everything up to `index` is durable on this node's disk (acks=1 waits for this)."""
+        ...
+
+    def on_role(self, change: RoleChange) -> None:
+        """LEADER is reported only once the term's no-op is applied: from then on admission may begin."""
+        ...
+
+
+class RaftGroup(Protocol):
+    """One replicated log of opaque bytes."""
+
+    @property
+    def group_id(self) -> GroupId: ...
+    @property
+    def role(self) -> Role: ...
+    @property
+    def term(self) -> Term: ...
+    @property
+    def leader_or_none(self) -> NodeId | None: ...
+    @property
+    def applied(self) -> Index: ...
+    @property
+    def is_writing(self) -> bool:
+        """Proposed entries are waiting for the disk: a caller that gathers may go on gathering."""
+        ...
+
+    def propose(self, body: Sequence[Buffer]) -> Proposal:
+        """Append one entry whose body is the concatenation of the buffers, which must not change any more.
+
+        Raises: NotLeaderError, LogFullError (disk full: read-only), EntryTooLargeError.
+        """
+        ...
+
+    async def read_barrier(self) -> Index:
+        """The index a linearizable read must have applied; returns when this node has. Raises: NotLeaderError."""
+        ...
+
+    def read(self, segment: int, position: int, length: int) -> memoryview:
+        """Bytes of a retained segment (a slice of its mapping, read-only). Raises: SegmentReleasedError."""
+        ...
+
+    def segment_path(self, segment: int) -> str: ...
+
+    def save_checkpoint(self, state: bytes) -> None:
+        """Remember `state` as of `applied`, so that a restart replays only what follows. Returns before it is durable."""
+        ...
+
+    async def transfer(self, node: NodeId) -> None: ...
+    async def change(self, members: Sequence[NodeId]) -> None: ...
+    async def close(self) -> None: ...
