@@ -1,0 +1,1 @@
+"""Event processing: pure operators and a thin Faust shell."""

@@ -1,0 +1,1 @@
+"""Every door in: Kafka bytes, HTTP and the web UI."""

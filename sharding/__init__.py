@@ -1,0 +1,1 @@
+"""Partition manager: catalog, shards, replicated commands, coordinators, ticks, sealing, views."""

@@ -1,0 +1,1 @@
+"""The Kafka listener: connections, one dispatch table, one module per API."""

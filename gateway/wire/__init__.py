@@ -1,0 +1,1 @@
+"""Kafka bytes without I/O: generated messages, headers, frames, error codes."""

@@ -1,0 +1,1 @@
+"""Replicated commands: one class each, with its executor, in one table."""

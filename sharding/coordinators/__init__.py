@@ -1,0 +1,1 @@
+"""Consumer-group coordination as pure state machines over replicated commands."""
