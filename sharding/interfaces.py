@@ -9,9 +9,9 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from store.batches import BatchHeader
 
     from sharding.coordinators.interfaces import GroupsApi
-    from store.batches import BatchHeader
     from store.events import TimeRange
     from store.queries import AggregateQuery, EventsQuery
     from store.schema import Schema
@@ -32,7 +32,7 @@ class NodeAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTopic:
-    """A topic as asked for; -1 partitions or replication means the broker's default. configs: name -> text, all checked."""
+    """A topic as asked for; -1 partitions or replication means the broker's default. configs: name -> text."""
 
     name: str
     partitions: int = -1
@@ -275,7 +275,9 @@ class NodeApi(Protocol):
     async def delete_topic(self, name: str) -> None: ...
     def topic_configs(self, name: str) -> list[ConfigEntry]: ...
     def node_configs(self) -> list[ConfigEntry]: ...
-    async def set_topic_configs(self, name: str, changes: Mapping[str, str | None], *, is_dry_run: bool = False) -> None:
+    async def set_topic_configs(
+        self, name: str, changes: Mapping[str, str | None], *, is_dry_run: bool = False
+    ) -> None:
         """None deletes a setting. Raises: InvalidConfigError."""
         ...
 

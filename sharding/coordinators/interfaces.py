@@ -74,7 +74,7 @@ class GroupsApi(Protocol):
     """All may raise CoordinatorLoadingError, NotCoordinatorError and the group errors of `sharding.errors`."""
 
     async def join(self, wanted: JoinWanted) -> Joined: ...
-    async def sync(
+    async def sync(  # noqa: PLR0913 - the fields of one SyncGroup request
         self,
         group_id: str,
         generation: int,
@@ -101,7 +101,7 @@ class GroupsApi(Protocol):
         instance_id: str | None,
         offsets: Mapping[tuple[str, int], CommittedOffset],
     ) -> None:
-        """Durable when it returns. generation -1 with an empty member id: a simple consumer, allowed in an Empty group."""
+        """Durable when it returns. Generation -1 without a member id: a simple consumer, only in an Empty group."""
         ...
 
     async def fetch(
