@@ -1,0 +1,55 @@
+# make demo   run the main job on real data with the embedded default (ONCE=1: end by itself, exit 0 only if verified)
+# make test   install what is needed and run everything (about 12 minutes)
+# make evidence   longer runs: seeds, clients at full size, speed against Apache Kafka
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .make
+
+.PHONY: demo test evidence lint types install tools messages clean
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(STAMPS)/demo: pyproject.toml constraints.txt | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	@echo "installing timesplit and the demo's packages into $(VENV)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(STAMPS)/all: pyproject.toml constraints.txt | $(BIN)/python
+	@mkdir -p $(STAMPS)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@touch $@ $(STAMPS)/demo
+
+$(STAMPS)/tools: tests/install_tools.sh tests/clients/java/pom.xml
+	@mkdir -p $(STAMPS)
+	tests/install_tools.sh
+	@touch $@
+
+install: $(STAMPS)/all
+tools: $(STAMPS)/tools
+
+demo: $(STAMPS)/demo
+	@$(BIN)/python -m timesplit.demo $(if $(ONCE),--once)
+
+lint: $(STAMPS)/all
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/basedpyright
+
+test: lint $(STAMPS)/tools
+	$(BIN)/pytest -m "not evidence" -p no:cacheprovider
+
+evidence: $(STAMPS)/all $(STAMPS)/tools
+	$(BIN)/pytest -m evidence -p no:cacheprovider
+	benchmarks/against_kafka.sh
+
+messages: $(STAMPS)/all
+	$(BIN)/python -m gateway.wire.generate
+
+clean:
+	rm -rf $(STAMPS) $(VENV) dist build
