@@ -1,0 +1,62 @@
+"""Settings: precedence, bounds, and what is refused because it is not built."""
+
+from pathlib import Path
+
+import pytest
+
+from timesplit.errors import SettingsError
+from timesplit.settings import Origin, Settings, address, load
+
+
+def test_the_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text('node_id = 2\nkafka = "127.0.0.1:1"\nhttp = "127.0.0.1:2"\n')
+    environment = {"TIMESPLIT_KAFKA": "127.0.0.1:3", "TIMESPLIT_HTTP": "127.0.0.1:4"}
+    loaded = load({"http": "127.0.0.1:5", "data": None}, config_file=config, environment=environment)
+    assert (loaded.settings.node_id, loaded.settings.kafka, loaded.settings.http) == (2, "127.0.0.1:3", "127.0.0.1:5")
+    assert loaded.origins["node_id"] is Origin.FILE
+    assert loaded.origins["kafka"] is Origin.ENVIRONMENT
+    assert loaded.origins["http"] is Origin.COMMAND_LINE
+    assert loaded.origins["data"] is Origin.DEFAULT
+
+
+def test_defaults_are_those_of_the_outside_contract() -> None:
+    settings = load({}, environment={}).settings
+    assert settings == Settings()
+    assert (settings.kafka, settings.http, settings.peer) == ("127.0.0.1:9092", "127.0.0.1:8080", "127.0.0.1:9192")
+    assert settings.data == "./timesplit-data"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"segment_bytes": 5}, "must be 1048576 to"),
+        ({"segment_bytes": "many"}, "whole number"),
+        ({"auto_create_topics": "maybe"}, "true or false"),
+        ({"kafka": "9092"}, "HOST:PORT"),
+        ({"workers": 2}, "not built yet"),
+        ({"members": "1@127.0.0.1:9192"}, "not built yet"),
+        ({"join": "127.0.0.1:9192"}, "not built yet"),
+    ],
+)
+def test_a_bad_setting_is_refused_with_its_reason(options: dict, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load(options, environment={})
+
+
+def test_an_unknown_key_or_a_broken_file_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text("kafak = 1\n")
+    with pytest.raises(SettingsError, match="kafak"):
+        load({}, config_file=config, environment={})
+    config.write_text("= =")
+    with pytest.raises(SettingsError, match="config file"):
+        load({}, config_file=config, environment={})
+
+
+def test_addresses() -> None:
+    assert address("127.0.0.1:0", "x") == ("127.0.0.1", 0)
+    assert address("[::1]:80", "x") == ("::1", 80)
+    for bad in ("", ":1", "a:", "a:x", "a:70000"):
+        with pytest.raises(SettingsError):
+            address(bad, "x")
