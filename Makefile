@@ -46,7 +46,7 @@ test: lint $(STAMPS)/tools
 
 evidence: $(STAMPS)/all $(STAMPS)/tools
 	$(BIN)/pytest -m evidence -p no:cacheprovider
-	benchmarks/against_kafka.sh
+	$(BIN)/python -m benchmarks.against_kafka
 
 messages: $(STAMPS)/all
 	$(BIN)/python -m gateway.wire.generate

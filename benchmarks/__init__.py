@@ -1,0 +1,1 @@
+"""Measurements: always a ratio against a peer or a stated base in the same run."""
