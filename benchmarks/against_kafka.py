@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from store import batches
-from store.events import Record
 
 from benchmarks.apache_kafka import ApacheKafka, cpu_seconds, memory_mib
+from store import batches
+from store.events import Record
 from tests.support.served import ServedNode
 
 ROWS = ((1_000, "all"), (100, "all"), (1_000, "1"))
@@ -100,7 +100,7 @@ def measure(address: str, size: int, acks: str, megabytes: int) -> Speed:
 
 
 def small_requests(address: str, pid: int, seconds: float) -> tuple[float, float]:
-    """(requests/s, server CPU microseconds a request): 64 connections, one produce request of one record in flight each."""
+    """(requests/s, server CPU µs a request): 64 connections, each with one produce request of one record in flight."""
     host, port = address.rsplit(":", 1)
     topic = f"small-{uuid.uuid4().hex[:8]}"
     AdminClient({"bootstrap.servers": address}).create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
@@ -178,13 +178,15 @@ def _row(ours: str, kafka: str, size: int, acks: str, chosen: argparse.Namespace
         theirs.flush_p50_ms / mine.flush_p50_ms,
         theirs.flush_p99_ms / mine.flush_p99_ms,
     )
-    print(
-        f"{size} B acks={acks}: produce {ratios[0]:.2f} consume {ratios[1]:.2f} flush p50 {ratios[2]:.2f} p99 {ratios[3]:.2f}"
-        f" | ours {mine.produce_mb_s:.0f} {mine.consume_mb_s:.0f} MB/s {mine.flush_p50_ms:.2f} {mine.flush_p99_ms:.2f} ms"
-        f"; Kafka {theirs.produce_mb_s:.0f} {theirs.consume_mb_s:.0f} MB/s {theirs.flush_p50_ms:.2f} {theirs.flush_p99_ms:.2f} ms",
-        flush=True,
-    )
+    names = ("produce", "consume", "flush p50", "flush p99")
+    compared = " ".join(f"{name} {ratio:.2f}" for name, ratio in zip(names, ratios, strict=True))
+    print(f"{size} B acks={acks}: {compared} | ours {_shown(mine)}; Kafka {_shown(theirs)}", flush=True)
     return min(ratios[:3])
+
+
+def _shown(speed: Speed) -> str:
+    rates = f"{speed.produce_mb_s:.0f} {speed.consume_mb_s:.0f} MB/s"
+    return f"{rates} {speed.flush_p50_ms:.2f} {speed.flush_p99_ms:.2f} ms"
 
 
 if __name__ == "__main__":

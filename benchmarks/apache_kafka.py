@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Self
 
 from tests.clients.kafka_tools import jars
 
@@ -33,7 +34,7 @@ class ApacheKafka:
         self.ready_s = 0.0
         self._folder = Path(tempfile.mkdtemp(prefix="apache-kafka-"))
 
-    def __enter__(self) -> "ApacheKafka":
+    def __enter__(self) -> Self:
         kafka, controller = _free_port(), _free_port()
         self.address = f"127.0.0.1:{kafka}"
         (self._folder / "log4j2.xml").write_text(

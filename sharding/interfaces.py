@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from store.batches import BatchHeader
 
-    from sharding.coordinators.interfaces import GroupsApi
     from store.events import TimeRange
     from store.queries import AggregateQuery, EventsQuery
     from store.schema import Schema
+
+    from .coordinators.interfaces import GroupsApi
 
 NO_WATERMARK = None
 
@@ -199,7 +200,7 @@ class WatermarkDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerMeta:
-    """What an answer is: as_of = token (topic id, tick, offset per partition); splits as counts; plan for the curious."""
+    """What an answer is: as_of = token (topic id, tick, offset per partition); splits as counts; plan as touched."""
 
     as_of: str
     watermark_ms: int | None
