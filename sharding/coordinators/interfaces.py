@@ -20,6 +20,7 @@ class JoinWanted:
     protocol_type: str
     protocols: Sequence[tuple[str, bytes]]
     needs_known_member_id: bool  # JoinGroup >= 4: answer MemberIdRequiredError to a first dynamic join
+    can_skip_assignment: bool = False  # JoinGroup >= 9: a returning static leader is told so (KIP-814)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,6 @@ class GroupsApi(Protocol):
         """Committed offsets; None asks for all. A partition without one is absent."""
         ...
 
-    def list(self) -> list[GroupDescription]: ...
     def describe(self, group_id: str) -> GroupDescription:
         """An unknown group is described as Dead."""
         ...
@@ -120,3 +120,5 @@ class GroupsApi(Protocol):
         ...
 
     async def delete_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> list[Exception | None]: ...
+
+    def list(self) -> list[GroupDescription]: ...
