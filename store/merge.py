@@ -169,7 +169,8 @@ def _with_shared_words(columns: Sequence[Column]) -> tuple[list[Column], list[st
         # Nulls have code 0, which need not be a word.
         present = column.values if column.is_null is None else column.values[~column.is_null]
         used, inverse = np.unique(present, return_inverse=True)
-        codes = np.array([codes_of.setdefault(words[code], len(codes_of)) for code in used.tolist()], dtype=np.int32)
+        used_codes: list[int] = used.tolist()
+        codes = np.array([codes_of.setdefault(words[code], len(codes_of)) for code in used_codes], dtype=np.int32)
         if column.is_null is None:
             values = codes[inverse]
         else:
