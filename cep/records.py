@@ -1,0 +1,74 @@
+"""Kafka records as events: JSON values become attributes, views tell rank and lateness, ticks tell watermarks."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, cast
+
+import msgspec
+import orjson
+
+from .errors import SourceError
+from .events import Attributes, Event
+
+LATE_HEADER = "timesplit.late"
+ROW_HEADER = "timesplit.row"
+TIME_VIEW = ".__time"
+TICKS_VIEW = ".__ticks"
+
+
+class Record(Protocol):
+    """What is read of a client's consumer record."""
+
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Ends(msgspec.Struct):
+    """End ranks of the view partitions once a tick is emitted."""
+
+    time: int
+    keyed: list[int]
+    late: int
+
+
+class Tick(msgspec.Struct):
+    """One record of `t.__ticks`: watermark in ms."""
+
+    n: int
+    watermark: int
+    ends: Ends
+
+
+def tick_of(value: bytes | None) -> Tick:
+    """Raises: SourceError."""
+    try:
+        return msgspec.json.decode(value or b"", type=Tick)
+    except msgspec.DecodeError as error:
+        raise SourceError(f"not a tick: {value!r}") from error
+
+
+def attributes_of(value: bytes | None) -> Attributes:
+    """Top-level keys of a JSON object; no attributes for anything else (as the store sees it: all null)."""
+    try:
+        decoded: object = orjson.loads(value or b"")
+    except orjson.JSONDecodeError:
+        return {}
+    return cast("Attributes", decoded) if isinstance(decoded, dict) else {}
+
+
+def events_of(records: Iterable[Record], stream: int) -> tuple[list[Event], list[Event]]:
+    """(events, late events), as the `timesplit.late` header tells."""
+    events: list[Event] = []
+    late: list[Event] = []
+    for record in records:
+        is_late = any(name == LATE_HEADER for name, _ in record.headers)
+        event = Event(record.timestamp, stream, record.partition, record.offset, attributes_of(record.value))
+        (late if is_late else events).append(event)
+    return events, late
