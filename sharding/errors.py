@@ -89,6 +89,10 @@ class StorageFullError(ShardingError):
 class TimedOutError(ShardingError): ...
 
 
+class OverloadedError(TimedOutError):
+    """More is in flight than the shard may hold: nothing was admitted, and the peer should wait and send again."""
+
+
 class CoordinatorNotAvailableError(ShardingError): ...
 
 

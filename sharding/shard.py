@@ -1,0 +1,516 @@
+"""One shard on one node: the state machine above a Raft group, admission, group commit and the answers.
+
+**For the modules that build on it.** Everything happens in the group's event loop.
+
+- `submit(command)` puts a command into the log and returns a future of what its executor returned. It fails with
+  NotLeaderError at step-down (the outcome is then unknown) and with ClosingError at close.
+- `append(...)` is the produce path: no task and no future, one callback per append.
+- `observe_appends`, `observe_commands`, `observe_roles` register callbacks that run when something was *applied*, on
+  leaders and followers alike, and at restart for the replayed tail. What lies below the checkpoint is not replayed: a
+  part that derives data from appends (the live index) keeps its own position and pulls with `read_batches` up to
+  `split.committed_offset`; its callback only wakes it.
+- `watch(chain, callback)` is called once per applied entry that changed the chain, and when leadership begins or
+  ends.
+- Replicated state of other parts: a `shard_state.Section`, given to the constructor and reached by
+  `state.section(Kind)`.
+- Commands gather while the group's writer is busy and become one entry at the end of a loop iteration otherwise; the
+  order of `submit` and `append` calls is the order in the log.
+
+Invariant of admission: it is the committed state plus `on_append` of every command in flight, in order. After a role
+change or a failed proposal it is computed anew from exactly that.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
+from raft.errors import NotLeaderError as RaftNotLeaderError
+from raft.interfaces import Buffer, GroupId, Index, Place, RaftGroup, Role, RoleChange, Term
+from store.batches import BatchHeader, stamp
+
+from .commands.append import Append
+from .commands.command import COMMAND_HEAD, At, Command
+from .commands.table import COMMANDS, Table, decode_body, encode
+from .errors import ClosingError, MessageTooLargeError, NotLeaderError, OverloadedError, StorageFullError
+from .interfaces import Appended
+from .producers import Sequenced
+from .shard_state import Chain, Section, ShardState
+from .write_split import WriteSplit
+
+# A payload below this is copied into its entry: a view would keep its whole frame alive and cost a write vector.
+COPIED_BYTES_MAX = 16 * 1024
+
+OnDone = Callable[[object], None]
+AppendObserver = Callable[[WriteSplit, Append, At], None]
+RoleObserver = Callable[[RoleChange], None]
+C = TypeVar("C", bound=Command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSettings:
+    """Bounds of one shard; `timesplit.settings` lists them for operators."""
+
+    buffer_bytes: int = 1 << 20
+    inflight_bytes: int = 64 << 20
+    checkpoint_bytes: int = 256 << 20
+
+
+class CallSoon(Protocol):
+    def __call__(self, callback: Callable[[], object], /) -> object: ...
+
+
+class _Pending:
+    """A command on its way to the log: its bytes (`size` of them in `parts`), and how it is answered."""
+
+    __slots__ = ("acks", "command", "on_done", "parts", "size")
+
+    def __init__(self, command: Command, acks: int, on_done: OnDone, parts: Sequence[Buffer], size: int) -> None:
+        self.command = command
+        self.acks = acks
+        self.on_done = on_done
+        self.parts = parts
+        self.size = size
+
+
+class _Entry:
+    """A proposed entry; `persisted` are the appends that wait for the leader's disk alone."""
+
+    __slots__ = ("index", "pending", "persisted", "size", "term")
+
+    def __init__(self, term: int, index: int, pending: list[_Pending], size: int) -> None:
+        self.term = term
+        self.index = index
+        self.pending = pending
+        self.size = size
+        self.persisted = [p for p in pending if p.acks == 1]
+
+
+class Shard:
+    """Fulfils `raft.interfaces.StateMachine`. Owns the shard's state; its one writer is the group's event loop."""
+
+    def __init__(
+        self,
+        shard_id: int,
+        *,
+        call_soon: CallSoon,
+        logger: logging.Logger,
+        sections: Sequence[Section] = (),
+        settings: ShardSettings | None = None,
+        table: Table = COMMANDS,
+    ) -> None:
+        self.shard_id = shard_id
+        self.state = ShardState(sections)
+        self.is_leader = False
+        self.term = 0
+        self.applied = 0
+        self._group: RaftGroup | None = None
+        self._call_soon = call_soon
+        self._logger = logger
+        self._settings = settings or ShardSettings()
+        self._table = table
+        self._is_closing = False
+
+        self._gathered: list[_Pending] = []
+        self._gathered_bytes = 0
+        self._is_flush_due = False
+        self._entries: deque[_Entry] = deque()
+        self._unpersisted: deque[_Entry] = deque()
+        self._inflight_bytes = 0
+        # (topic id, partition, base offset) of a pending batch -> those who sent it again.
+        self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
+        self._bytes_since_checkpoint = 0
+
+        self._append_observers: list[AppendObserver] = []
+        self._command_observers: dict[type[Command], list[Callable[[Command, object, At], None]]] = {}
+        self._role_observers: list[RoleObserver] = []
+
+    # -- life
+    # ----------------------------------------------------------------------------------------------------------
+
+    def attach(self, group: RaftGroup) -> None:
+        """The group that this machine was given to; before this, entries may be replayed but none proposed."""
+        self._group = group
+
+    @property
+    def group(self) -> RaftGroup:
+        assert self._group is not None, f"shard {self.shard_id} is not attached to a group"
+        return self._group
+
+    @property
+    def group_id(self) -> GroupId:
+        return GroupId(self.shard_id)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is gathered and nothing waits for its commit."""
+        return not self._gathered and not self._entries
+
+    @property
+    def inflight_bytes(self) -> int:
+        return self._inflight_bytes
+
+    def stop_admitting(self) -> None:
+        """The node closes: refuse what comes, let what is under way be committed."""
+        self._is_closing = True
+        if self._gathered:
+            self._propose()
+
+    def save_checkpoint(self) -> None:
+        self._bytes_since_checkpoint = 0
+        self.group.save_checkpoint(self.state.snapshot())
+
+    def fail_pending(self) -> None:
+        """Answer whatever still waits; the last call before the group is closed."""
+        self._is_closing = True
+        self._fail_all(ClosingError("the node is shutting down; the outcome is unknown"))
+
+    # -- in
+    # ------------------------------------------------------------------------------------------------------------
+
+    def submit(self, command: Command) -> asyncio.Future[object]:
+        """Put a command into the log; the future has what its executor returned.
+
+        Raises: NotLeaderError, ClosingError.
+        """
+        self._check_leading()
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+        def settle(result: object) -> None:
+            if future.done():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        parts = encode(command)
+        command.on_append(self.state)
+        self._gather(_Pending(command, -1, settle, parts, sum(map(len, parts))))
+        return future
+
+    def append(
+        self, chain: Chain, batch: memoryview, header: BatchHeader, *, least_ms: int, acks: int, on_done: OnDone
+    ) -> None:
+        """Admit one batch that `admission.check` let pass: its memory is stamped, and is ours from now on.
+
+        Raises: NotLeaderError, ClosingError, OverloadedError, and what idempotence refuses (`producers`).
+        """
+        split = chain.splits[-1]
+        if not self.is_leader or self._is_closing:
+            self._check_leading()
+        if not split.is_admitting:
+            raise NotLeaderError
+        if self._inflight_bytes > self._settings.inflight_bytes:
+            limit = self._settings.inflight_bytes
+            raise OverloadedError(f"shard {self.shard_id}: {self._inflight_bytes} bytes in flight, at most {limit}")
+        if header.producer_id >= 0:
+            sequenced = Sequenced(header.producer_id, header.producer_epoch, header.base_sequence, header.record_count)
+            repeated = split.admission.duplicate_or_none(sequenced)
+            if repeated is not None:
+                self._repeat(split, repeated.base_offset, on_done)
+                return
+        base_offset = split.next_offset
+        epoch = split.epoch_base + self.term - split.open_term
+        stamp(batch, base_offset, epoch)
+        append = Append(
+            split.topic_id,
+            split.partition,
+            split.number,
+            base_offset,
+            epoch,
+            least_ms,
+            header.max_timestamp_ms,
+            batch,
+            header,
+        )
+        split.admitted(append)
+        parts = append.whole_head(), batch
+        self._gather(_Pending(append, acks, on_done, parts, len(parts[0]) + len(batch)))
+
+    def _check_leading(self) -> None:
+        if self._is_closing:
+            raise ClosingError("the node is shutting down")
+        if not self.is_leader:
+            leader = None if self._group is None else self._group.leader_or_none
+            raise NotLeaderError(leader)
+
+    def _repeat(self, split: WriteSplit, base_offset: int, on_done: OnDone) -> None:
+        """Answer a duplicate: at once if the first one is committed, with it otherwise."""
+        if base_offset < split.committed_offset:
+            answer = Appended(base_offset, -1, split.log_start, is_duplicate=True)
+            self._call_soon(lambda: on_done(answer))
+        else:
+            self._repeaters.setdefault((split.topic_id, split.partition, base_offset), []).append(on_done)
+
+    def _appended(self, one: _Pending) -> Appended:
+        """The answer before commit (acks 0 and 1)."""
+        command = one.command
+        assert isinstance(command, Append)
+        chain = self.state.chains.get((command.topic_id, command.partition))
+        return Appended(command.base_offset, command.log_append_time_ms, chain.newest.log_start if chain else 0)
+
+    # -- group commit
+    # ----------------------------------------------------------------------------------------------------
+
+    def _gather(self, pending: _Pending) -> None:
+        self._gathered.append(pending)
+        self._gathered_bytes += pending.size
+        self._inflight_bytes += pending.size
+        if self._gathered_bytes >= self._settings.buffer_bytes:
+            self._propose()
+        elif not self._is_flush_due:
+            self._is_flush_due = True
+            self._call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        if self._gathered and not self.group.is_writing:
+            self._propose()
+
+    def _flush_soon(self) -> None:
+        if self._gathered and not self._is_flush_due:
+            self._is_flush_due = True
+            self._call_soon(self._flush)
+
+    def _propose(self) -> None:
+        pending, size = self._gathered, self._gathered_bytes
+        self._gathered, self._gathered_bytes = [], 0
+        try:
+            proposal = self.group.propose(_body_of(pending))
+        except RaftError as error:
+            self._refuse(pending, size, _refusal(error))
+            return
+        entry = _Entry(proposal.term, proposal.index, pending, size)
+        assert proposal.term == self.term, f"proposed in term {proposal.term}, leading in term {self.term}"
+        self._entries.append(entry)
+        if entry.persisted:
+            self._unpersisted.append(entry)
+        for one in pending:
+            if one.acks == 0:
+                self._answer(one.on_done, self._appended(one))
+
+    def _refuse(self, pending: list[_Pending], size: int, error: Exception) -> None:
+        """The log took none of these: admission is as if they had never come, and they are told so later."""
+        self._inflight_bytes -= size
+        self._rebuild_admission()
+
+        def tell() -> None:
+            for one in pending:
+                self._answer(one.on_done, error)
+
+        self._call_soon(tell)
+
+    def _rebuild_admission(self) -> None:
+        for split in self.state.splits():
+            split.reset_admission()
+        for entry in self._entries:
+            for one in entry.pending:
+                one.command.on_append(self.state)
+
+    # -- out: raft.interfaces.StateMachine
+    # ---------------------------------------------------------------------------------
+
+    def restore(self, state: bytes) -> None:
+        self.state.restore(state)
+
+    def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
+        assert index > self.applied, f"entry {index} is applied again, after {self.applied}"
+        entries = self._entries
+        if entries and entries[0].index == index:
+            entry = entries.popleft()
+            # Ours is gone only if we lost leadership, and then nothing waits any more.
+            assert entry.term == term, f"entry {index} has term {term}, ours was proposed in {entry.term}"
+            self._inflight_bytes -= entry.size
+            self._apply_own(entry, place)
+            size = entry.size
+        else:
+            joined = memoryview(body[0] if len(body) == 1 else b"".join(body))
+            for command, position in decode_body(self._table, joined):
+                self._execute(command, At(term, index, place.segment, place.position + position))
+            size = len(joined)
+        self.applied = index
+        self._tell_watchers()
+        self._bytes_since_checkpoint += size
+        if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and self._group is not None:
+            self.save_checkpoint()
+
+    def _apply_own(self, entry: _Entry, place: Place) -> None:
+        term, index, segment = entry.term, entry.index, place.segment
+        position = place.position + COMMAND_HEAD.size
+        results: list[object] = []
+        for one in entry.pending:
+            results.append(self._execute(one.command, At(term, index, segment, position)))
+            position += one.size
+        for one, result in zip(entry.pending, results, strict=True):
+            if one.acks == -1:
+                self._answer(one.on_done, result)
+        if self._repeaters:
+            self._answer_repeaters(entry, results)
+
+    def _execute(self, command: Command, at: At) -> object:
+        result = command.execute(self.state, at)
+        if isinstance(command, Append):
+            if self._append_observers:
+                split = self.state.chains[command.topic_id, command.partition].newest
+                for observer in self._append_observers:
+                    observer(split, command, at)
+        elif (observers := self._command_observers.get(type(command))) is not None:
+            for observe in observers:
+                observe(command, result, at)
+        return result
+
+    def on_persisted(self, term: Term, index: Index) -> None:
+        waiting = self._unpersisted
+        while waiting and waiting[0].index <= index:
+            for one in waiting.popleft().persisted:
+                self._answer(one.on_done, self._appended(one))
+        self._flush_soon()
+
+    def on_role(self, change: RoleChange) -> None:
+        if self.is_leader:
+            self.is_leader = False
+            self._fail_all(NotLeaderError(change.leader))
+        self.term = change.term
+        if change.role is Role.LEADER:
+            # The no-op of this term is applied: the committed state is the appended one.
+            self.is_leader = True
+            for split in self.state.splits():
+                split.last_append_ms = 0
+        self._rebuild_admission()
+        for observer in tuple(self._role_observers):
+            observer(change)
+        self.state.changed.update(self.state.chains.values())
+        self._tell_watchers()
+
+    def _fail_all(self, error: Exception) -> None:
+        """Whatever waits gets `error`; what was persisted or acknowledged before is not told twice."""
+        unpersisted = {entry.index for entry in self._unpersisted}
+        pending = [
+            one
+            for entry in self._entries
+            for one in entry.pending
+            if one.acks == -1 or (one.acks == 1 and entry.index in unpersisted)
+        ]
+        pending += self._gathered
+        on_done = [one.on_done for one in pending]
+        on_done += [one for waiting in self._repeaters.values() for one in waiting]
+        # An entry may be committed and yet wait for the leader's own disk.
+        applied = [entry for entry in self._unpersisted if entry.index <= self.applied]
+        on_done += [one.on_done for entry in applied for one in entry.persisted]
+        self._entries.clear()
+        self._unpersisted.clear()
+        self._gathered = []
+        self._repeaters.clear()
+        self._gathered_bytes = self._inflight_bytes = 0
+        for one in on_done:
+            self._answer(one, error)
+
+    def _answer(self, on_done: OnDone, result: object) -> None:
+        try:
+            on_done(result)
+        except Exception:
+            # A door's mistake must not stop the shard in the middle of an entry.
+            self._logger.exception("shard %d: an answer callback failed", self.shard_id)
+
+    def _answer_repeaters(self, entry: _Entry, results: Sequence[object]) -> None:
+        for one, result in zip(entry.pending, results, strict=True):
+            command = one.command
+            if isinstance(command, Append) and isinstance(result, Appended):
+                waiting = self._repeaters.pop((command.topic_id, command.partition, command.base_offset), ())
+                for on_done in waiting:
+                    self._answer(on_done, replace(result, is_duplicate=True))
+
+    # -- observers
+    # ---------------------------------------------------------------------------------------------------------
+
+    def observe_appends(self, observer: AppendObserver) -> Callable[[], None]:
+        """Call `observer(split, append, at)` for each applied append; returns the undo."""
+        self._append_observers.append(observer)
+        return lambda: self._append_observers.remove(observer)
+
+    def observe_commands(self, kind: type[C], observer: Callable[[C, object, At], None]) -> Callable[[], None]:
+        """Call `observer(command, result, at)` for each applied command of one class other than `Append`."""
+        observers = self._command_observers.setdefault(kind, [])
+
+        def observe(command: Command, result: object, at: At) -> None:
+            assert isinstance(command, kind)
+            observer(command, result, at)
+
+        observers.append(observe)
+        return lambda: observers.remove(observe)
+
+    def observe_roles(self, observer: RoleObserver) -> Callable[[], None]:
+        """Call `observer(change)` after this shard has taken over the role."""
+        self._role_observers.append(observer)
+        return lambda: self._role_observers.remove(observer)
+
+    def watch(self, chain: Chain, on_change: Callable[[], None]) -> Callable[[], None]:
+        """Call `on_change` after each entry that changed the chain, and at each role change; returns the undo."""
+        chain.watchers.append(on_change)
+
+        def undo() -> None:
+            if on_change in chain.watchers:
+                chain.watchers.remove(on_change)
+
+        return undo
+
+    def _tell_watchers(self) -> None:
+        changed = self.state.changed
+        if not changed:
+            return
+        self.state.changed = set()
+        for chain in changed:
+            for watcher in tuple(chain.watchers):
+                try:
+                    watcher()
+                except Exception:
+                    self._logger.exception("shard %d: a watcher failed", self.shard_id)
+
+    # -- reading
+    # -----------------------------------------------------------------------------------------------------------
+
+    def read_batches(self, split: WriteSplit, offset: int, bytes_max: int) -> list[memoryview]:
+        """Whole committed batches from the one containing `offset` on, at least one if there is any.
+
+        Views into the mapped segments: they stay valid while they are held.
+        """
+        return [
+            self.group.read(place.segment, place.position, place.length)
+            for place in split.index.places(offset, bytes_max)
+        ]
+
+
+def _body_of(pending: Sequence[_Pending]) -> list[Buffer]:
+    """The buffers of an entry: small parts copied together, large payloads as they are."""
+    body: list[Buffer] = []
+    small: list[Buffer] = []
+    for one in pending:
+        for part in one.parts:
+            if len(part) < COPIED_BYTES_MAX:
+                small.append(part)
+            else:
+                if small:
+                    body.append(b"".join(small))
+                    small = []
+                body.append(part)
+    if small:
+        body.append(b"".join(small))
+    return body
+
+
+def _refusal(error: RaftError) -> Exception:
+    match error:
+        case RaftNotLeaderError():
+            return NotLeaderError(error.leader)
+        case LogBusyError():
+            return OverloadedError(str(error))
+        case LogFullError():
+            return StorageFullError(str(error))
+        case EntryTooLargeError():
+            return MessageTooLargeError(str(error))
+        case _:
+            return error
