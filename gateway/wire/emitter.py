@@ -1,8 +1,8 @@
 """Python source for one API's messages: classes, and straight-line functions per layout. Used by the generator alone.
 
-A class is the union of its fields over the spoken versions. A function belongs to a structure and a layout: versions whose
-function would read the same share it, and it is named after the first of them. Requests' decoders and responses' encoders
-have their common cases written out; the reverse directions, for tests and tools, call the primitives.
+A class is the union of its fields over the spoken versions. A function belongs to a structure and a layout: versions
+whose function would read the same share it, and it is named after the first of them. Requests' decoders and responses'
+encoders have their common cases written out; the reverse directions, for tests and tools, call the primitives.
 """
 
 import re
@@ -81,7 +81,7 @@ class ModuleEmitter:
             name for name in ("Struct", "pack", "unpack_from") if name in words or (name == "Struct" and self.formats)
         ]
         return [
-            f"# Generated from the message schemas of Kafka {self.kafka_version} by `python -m gateway.wire.generate`. Do not edit.",
+            f"# Generated from the schemas of Kafka {self.kafka_version} by `python -m gateway.wire.generate`. Do not edit.",
             f'"""{title}."""',
             "",
             "from __future__ import annotations",
@@ -552,7 +552,7 @@ def needs_fresh_default(found: FieldSchema, versions: Versions) -> bool:
 
 
 def default_of(found: FieldSchema, versions: Versions) -> str:
-    """Return a field's default as Python source. A tagged structure is None: left out, which is its default in Kafka."""
+    """Return a field's default as Python source. A tagged structure is None: left out, as if it had its default."""
     if found.default == "null" or found.kind == "records":
         return "None"
     if found.is_array:

@@ -1,7 +1,7 @@
 """Write `messages/` from Kafka's own schemas, which ship in its clients' jar: `python -m gateway.wire.generate`.
 
-The jar is named by `schemas.pom.xml` and fetched by Maven into the user's cache; we commit what we generate, not the schemas.
-With --check nothing is written, and the exit code is 1 if the committed files differ.
+The jar is named by `schemas.pom.xml` and fetched by Maven into the user's cache; we commit what we generate, not the
+schemas. With --check nothing is written, and the exit code is 1 if the committed files differ.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from .apis import SPOKEN_APIS, SpokenApi
 from .emitter import ModuleEmitter
@@ -35,19 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         modules = generated_modules(options.jar or fetched_jar())
     except GenerateError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     stale = stale_files(modules)
     if options.check:
         for name in stale:
-            print(f"{name} is out of date", file=sys.stderr)
+            sys.stderr.write(f"{name} is out of date\n")
         return 1 if stale else 0
     for name in stale:
         if name in modules:
             (MESSAGES / name).write_text(modules[name], encoding="utf-8")
         else:
             (MESSAGES / name).unlink()
-    print(f"{len(modules)} modules, {len(stale)} changed")
+    sys.stdout.write(f"{len(modules)} modules, {len(stale)} changed\n")
     return 0
 
 
@@ -87,7 +87,7 @@ def stale_files(modules: dict[str, str]) -> list[str]:
 
 def kafka_version() -> str:
     """Return the version of Kafka that the pom names."""
-    version = ElementTree.parse(POM).findtext(f".//{POM_NAMESPACE}kafka.version")  # noqa: S314  our own file
+    version = ET.parse(POM).findtext(f".//{POM_NAMESPACE}kafka.version")  # noqa: S314  our own file
     if version is None:
         raise GenerateError(f"{POM} names no kafka.version")
     return version

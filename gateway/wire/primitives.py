@@ -349,7 +349,8 @@ class Pieces:
 
 def _measured(records: Records) -> tuple[Sequence[Buffer], int]:
     if isinstance(records, bytes | bytearray | memoryview):
-        return (records,), len(records)
+        whole = cast("Buffer", records)
+        return (whole,), len(whole)
     return records, sum(map(len, records))
 
 

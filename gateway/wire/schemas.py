@@ -53,7 +53,7 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class FieldSchema:
-    """A field; `kind` is the type of the value, or of the elements if `is_array`; `structure` is set iff it is no primitive."""
+    """A field; `kind` is its type, or that of the elements if `is_array`; `structure` is set iff `kind` is one."""
 
     name: str
     kind: str
