@@ -24,7 +24,7 @@ class Proposal(NamedTuple):
     """Where a proposed body stands in the log, if it is ever committed with this term."""
 
     term: Term
-    index: Index
+    index: Index  # pyright: ignore[reportIncompatibleMethodOverride] - the paper's word; nobody searches this tuple
 
 
 class Place(NamedTuple):

@@ -1,0 +1,69 @@
+"""Errors of the replicated log: the peer's, the disk's, the data directory's."""
+
+from .interfaces import Index, NodeId
+
+
+class RaftError(Exception):
+    """Base class of everything this layer raises on purpose."""
+
+
+class NotLeaderError(RaftError):
+    """This node does not lead the group (yet, or any more); the outcome of a pending proposal is unknown."""
+
+    def __init__(self, leader: NodeId | None = None, message: str | None = None) -> None:
+        super().__init__(message or f"not the leader; leader {leader}")
+        self.leader = leader
+
+
+class GroupStoppedError(NotLeaderError):
+    """The group was closed, or it failed on this node: what is in its log decides after the next start."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(None, message)
+
+
+class LogFullError(RaftError):
+    """The disk is full: reads go on, proposals are refused until space returns."""
+
+
+class LogBusyError(LogFullError):
+    """Too many bytes wait for the disk; not full, but a proposal must wait."""
+
+
+class EntryTooLargeError(RaftError):
+    def __init__(self, body_bytes: int, bytes_max: int) -> None:
+        super().__init__(f"entry of {body_bytes} bytes, at most {bytes_max}")
+        self.body_bytes, self.bytes_max = body_bytes, bytes_max
+
+
+class SegmentReleasedError(RaftError):
+    """The segment, or that part of it, is not (any more) in this node's log."""
+
+
+class SingleMemberOnlyError(RaftError):
+    """Groups of several members come with replication; nothing of them is accepted silently before."""
+
+
+class DataDirectoryError(RaftError):
+    """What lies in the data directory must not be served: damaged, unknown, or another node's (exit code 3)."""
+
+
+class CorruptLogError(DataDirectoryError):
+    """Durable bytes are damaged or missing: the group refuses to serve rather than to forget acknowledged entries."""
+
+    def __init__(self, path: str, reason: str, index: Index | None = None) -> None:
+        where = path if index is None else f"{path}, entry {index}"
+        super().__init__(f"{where}: {reason}")
+        self.path, self.reason, self.index = path, reason, index
+
+
+class UnknownFormatError(DataDirectoryError):
+    """Written by a version that this one cannot read."""
+
+
+class ForeignDirectoryError(DataDirectoryError):
+    """The directory belongs to another node, disk or group."""
+
+
+class DirectoryLockedError(DataDirectoryError):
+    """Another process serves this directory."""

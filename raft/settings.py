@@ -1,0 +1,21 @@
+"""The bounds of this layer, each with its reason; `timesplit.settings` sets those that an operator may move."""
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaftSettings:
+    """segment: preallocated, and the unit of release. in flight: proposed and not yet applied, held in memory."""
+
+    segment_bytes: int = 64 * MIB
+    entry_bytes_max: int = 128 * MIB
+    in_flight_bytes_max: int = 256 * MIB
+    apply_slice_ms: int = 5  # of the 10 ms that a loop callback of ours may take
+    space_retry_ms: int = 1_000
+    close_timeout_ms: int = 5_000  # of the 10 s that a node has to stop
+
+    def __post_init__(self) -> None:
+        assert 2 * 4096 <= self.segment_bytes <= 2048 * MIB, f"segments of {self.segment_bytes} bytes"
+        assert 0 < self.entry_bytes_max <= 1024 * MIB, f"entries of up to {self.entry_bytes_max} bytes"

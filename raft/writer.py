@@ -1,0 +1,216 @@
+"""Getting entries and hard states to the disk: rounds of the one writer that all groups of a node share.
+
+A round takes everything that was queued: hard states first, then entries (one vectored write per run of neighbours),
+then one sync per file that was written, then the durable marks, then the completions, in the order of the log. What
+queues up meanwhile is the next round: that is the group commit. On a full disk a group's entries wait for a `Retry`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from .disk import NO_SPACE, Disk, DiskFile
+from .entries import matches
+from .hard_state import HardState, HardStateFile
+from .interfaces import Buffer, GroupId, Index, Term
+from .log import PlacedEntry
+from .segments import Mark, SegmentPlan, create_segment, write_mark
+
+
+@dataclass(frozen=True, slots=True)
+class SaveHardState:
+    files: "GroupFiles"
+    state: HardState
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEntries:
+    files: "GroupFiles"
+    entries: Sequence[PlacedEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Space may have returned: write what waits for it."""
+
+    files: "GroupFiles"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFiles:
+    """The group's last job: its files are closed, their marks synced; what waits for space is given up."""
+
+    files: "GroupFiles"
+
+
+WriterJob = SaveHardState | AppendEntries | Retry | CloseFiles
+
+
+@dataclass(frozen=True, slots=True)
+class HardStatePersisted:
+    group_id: GroupId
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesPersisted:
+    """Everything up to this entry is durable."""
+
+    group_id: GroupId
+    term: Term
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull:
+    """Entries of the group wait for space."""
+
+    group_id: GroupId
+
+
+@dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """A buffer changed between proposal and write, so the entry was not written; the group cannot go on."""
+
+    group_id: GroupId
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class FilesClosed:
+    group_id: GroupId
+
+
+Completion = HardStatePersisted | EntriesPersisted | DiskFull | EntryChanged | FilesClosed
+
+
+@dataclass(slots=True)
+class GroupFiles:
+    """The writer's side of a group: the segment being filled, and what waits for space. Touched by the writer alone."""
+
+    disk: Disk
+    directory: str
+    group_id: GroupId
+    hard_state: HardStateFile
+    mark: Mark
+    plan: SegmentPlan | None
+    file: DiskFile | None
+    waiting: list[PlacedEntry] = field(default_factory=list[PlacedEntry])
+    is_broken: bool = False
+
+    def create(self, plan: SegmentPlan) -> DiskFile:
+        mark = Mark(self.mark.sequence + 1, self.mark.durable)
+        file = create_segment(self.disk, self.directory, self.group_id, plan, mark)
+        self.mark = mark
+        return file
+
+    def roll_to(self, plan: SegmentPlan, file: DiskFile) -> None:
+        if self.file is not None:
+            self.file.sync()
+            self.file.close()
+        self.plan, self.file = plan, file
+
+    def close(self) -> None:
+        self.is_broken = True
+        self.waiting.clear()
+        if self.file is not None:
+            self.file.sync()  # the mark: after a clean stop it is exact, come what may
+            self.file.close()
+            self.file = None
+        self.hard_state.close()
+
+
+class LogWriter:
+    """Carries out rounds of jobs. What lasts from one to the next is in each group's `GroupFiles`."""
+
+    def write_round(self, jobs: Sequence[WriterJob]) -> list[Completion]:
+        """Raises: OSError, after which nothing is known about the disk: the node must stop."""
+        completions: list[Completion] = []
+        states = {job.files.group_id: job for job in jobs if isinstance(job, SaveHardState)}
+        for group_id, job in states.items():
+            job.files.hard_state.save(job.state)
+            completions.append(HardStatePersisted(group_id, job.state.term))
+        due: dict[GroupId, GroupFiles] = {}
+        for job in jobs:
+            if isinstance(job, AppendEntries):
+                job.files.waiting += job.entries
+                due[job.files.group_id] = job.files
+            elif isinstance(job, Retry):
+                due[job.files.group_id] = job.files
+        completions += self._write_entries(due)
+        for job in jobs:
+            if isinstance(job, CloseFiles):
+                job.files.close()
+                completions.append(FilesClosed(job.files.group_id))
+        return completions
+
+    def _write_entries(self, due: dict[GroupId, GroupFiles]) -> list[Completion]:
+        completions: list[Completion] = []
+        written: list[tuple[GroupFiles, DiskFile, PlacedEntry]] = []
+        for files in due.values():
+            last = self._write_waiting(files, completions)
+            if last is not None:
+                assert files.file is not None, "entries were written, so there is a file"
+                written.append((files, files.file, last))
+        self._sync([file for _, file, _ in written])
+        for files, file, last in written:
+            term, index = last.entry.term, last.entry.index
+            files.mark = Mark(files.mark.sequence + 1, index)
+            write_mark(file, files.mark)
+            completions.append(EntriesPersisted(files.group_id, term, index))
+        completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
+        return completions
+
+    def _write_waiting(self, files: GroupFiles, completions: list[Completion]) -> PlacedEntry | None:
+        """Write what waits, as far as there is space; returns the last entry that was written."""
+        entries = _unchanged(files, completions)
+        last: PlacedEntry | None = None
+        count = 0
+        for plan, run in groupby(entries, key=lambda placed: placed.plan):
+            neighbours = list(run)
+            if not _write_run(files, plan, neighbours):
+                break
+            count += len(neighbours)
+            last = neighbours[-1]
+        files.waiting = entries[count:]
+        return last
+
+    def _sync(self, written: Sequence[DiskFile]) -> None:
+        for file in written:
+            file.sync()
+
+
+def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedEntry]:
+    """What waits up to the first entry that is not what was proposed; from there on the group is broken."""
+    if files.is_broken:
+        return []
+    for at, placed in enumerate(files.waiting):
+        if not matches(placed.header, placed.entry.body):
+            files.is_broken = True
+            completions.append(EntryChanged(files.group_id, placed.entry.index))
+            return files.waiting[:at]
+    return files.waiting
+
+
+def _write_run(files: GroupFiles, plan: SegmentPlan, run: Sequence[PlacedEntry]) -> bool:
+    """Write neighbours of one segment; False if the disk is full (then as good as nothing was written)."""
+    if plan != files.plan:
+        try:
+            file = files.create(plan)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                return False
+            raise
+        files.roll_to(plan, file)
+    assert files.file is not None, f"segment {plan.first_index} has no file"
+    buffers: list[Buffer] = []
+    for placed in run:
+        buffers.append(placed.header)
+        buffers += placed.entry.body
+    try:
+        files.file.write(buffers, run[0].position)
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            return False
+        raise
+    return True
