@@ -39,7 +39,6 @@ class FenceAnswer:
     """
 
     number: int
-    attempt: int
     watermark_ms: int
     cut: int
     hold_ms: int | None = None

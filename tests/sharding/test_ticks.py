@@ -36,7 +36,7 @@ class Partition:
 
     def fence(self, number: int, watermark_ms: int, after_ms: int) -> FenceAnswer:
         held = [ts for ts in self.timestamps[self.stable :] if ts > after_ms]
-        return FenceAnswer(number, 0, watermark_ms, self.stable, min(held, default=None))
+        return FenceAnswer(number, watermark_ms, self.stable, min(held, default=None))
 
 
 @composite
@@ -132,20 +132,20 @@ def test_an_empty_partition_holds_the_watermark_until_it_is_idle() -> None:
 
 def test_a_hold_lowers_the_watermark_below_the_held_record() -> None:
     before = no_tick(2)
-    answers = [FenceAnswer(1, 0, 100, 3), FenceAnswer(1, 0, 100, 5, 70)]
+    answers = [FenceAnswer(1, 100, 3), FenceAnswer(1, 100, 5, 70)]
     assert tick_or_none(before, answers, LatePolicy.ACCEPT) == Tick(1, 69, (3, 5))
 
 
 def test_a_hold_at_the_last_watermark_lets_no_tick_pass() -> None:
     before = Tick(1, 69, (3, 5))
-    assert tick_or_none(before, [FenceAnswer(2, 0, 100, 3), FenceAnswer(2, 0, 100, 5, 70)], LatePolicy.ACCEPT) is None
+    assert tick_or_none(before, [FenceAnswer(2, 100, 3), FenceAnswer(2, 100, 5, 70)], LatePolicy.ACCEPT) is None
 
 
 def test_answers_of_two_attempts_give_the_lower_watermark() -> None:
-    answers = [FenceAnswer(1, 7, 100, 3), FenceAnswer(1, 8, 150, 9)]
+    answers = [FenceAnswer(1, 100, 3), FenceAnswer(1, 150, 9)]
     assert tick_or_none(no_tick(2), answers, LatePolicy.REJECT) == Tick(1, 100, (3, 9), LatePolicy.REJECT)
 
 
 def test_a_new_partition_joins_with_the_tick_that_lists_it() -> None:
-    answers = [FenceAnswer(2, 0, 100, 3), FenceAnswer(2, 0, 100, 0)]
+    answers = [FenceAnswer(2, 100, 3), FenceAnswer(2, 100, 0)]
     assert tick_or_none(Tick(1, 50, (2,)), answers, LatePolicy.ACCEPT) == Tick(2, 100, (3, 0))
