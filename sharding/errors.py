@@ -138,6 +138,10 @@ class NonEmptyGroupError(ShardingError): ...
 class GroupMaxSizeReachedError(ShardingError): ...
 
 
+class GroupSubscribedToTopicError(ShardingError):
+    """Offsets of a topic that a member of the group consumes are not deleted."""
+
+
 class OffsetMetadataTooLargeError(ShardingError): ...
 
 

@@ -25,6 +25,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol, TypeVar
 
 from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
@@ -43,6 +44,8 @@ from .write_split import WriteSplit
 
 # A payload below this is copied into its entry: a view would keep its whole frame alive and cost a write vector.
 COPIED_BYTES_MAX = 16 * 1024
+# A read of more batches than this is copied together.
+GATHERED_READS_MIN = 8
 
 OnDone = Callable[[object], None]
 AppendObserver = Callable[[WriteSplit, Append, At], None]
@@ -123,13 +126,11 @@ class Shard:
         # (topic id, partition, base offset) of a pending batch -> those who sent it again.
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
         self._bytes_since_checkpoint = 0
+        self._is_checkpoint_due = False
 
         self._append_observers: list[AppendObserver] = []
         self._command_observers: dict[type[Command], list[Callable[[Command, object, At], None]]] = {}
         self._role_observers: list[RoleObserver] = []
-
-    # -- life
-    # ----------------------------------------------------------------------------------------------------------
 
     def attach(self, group: RaftGroup) -> None:
         """The group that this machine was given to; before this, entries may be replayed but none proposed."""
@@ -159,7 +160,13 @@ class Shard:
         if self._gathered:
             self._propose()
 
+    def _checkpoint_if_due(self) -> None:
+        if self._is_checkpoint_due and not self._is_closing:
+            self.save_checkpoint()
+
     def save_checkpoint(self) -> None:
+        """A restart replays only what follows. Not to be called while an entry is applied."""
+        self._is_checkpoint_due = False
         self._bytes_since_checkpoint = 0
         self.group.save_checkpoint(self.state.snapshot())
 
@@ -167,9 +174,6 @@ class Shard:
         """Answer whatever still waits; the last call before the group is closed."""
         self._is_closing = True
         self._fail_all(ClosingError("the node is shutting down; the outcome is unknown"))
-
-    # -- in
-    # ------------------------------------------------------------------------------------------------------------
 
     def submit(self, command: Command) -> asyncio.Future[object]:
         """Put a command into the log; the future has what its executor returned.
@@ -253,9 +257,6 @@ class Shard:
         chain = self.state.chains.get((command.topic_id, command.partition))
         return Appended(command.base_offset, command.log_append_time_ms, chain.newest.log_start if chain else 0)
 
-    # -- group commit
-    # ----------------------------------------------------------------------------------------------------
-
     def _gather(self, pending: _Pending) -> None:
         self._gathered.append(pending)
         self._gathered_bytes += pending.size
@@ -311,9 +312,6 @@ class Shard:
             for one in entry.pending:
                 one.command.on_append(self.state)
 
-    # -- out: raft.interfaces.StateMachine
-    # ---------------------------------------------------------------------------------
-
     def restore(self, state: bytes) -> None:
         self.state.restore(state)
 
@@ -335,8 +333,9 @@ class Shard:
         self.applied = index
         self._tell_watchers()
         self._bytes_since_checkpoint += size
-        if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and self._group is not None:
-            self.save_checkpoint()
+        if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
+            self._is_checkpoint_due = True
+            self._call_soon(self._checkpoint_if_due)
 
     def _apply_own(self, entry: _Entry, place: Place) -> None:
         term, index, segment = entry.term, entry.index, place.segment
@@ -424,9 +423,6 @@ class Shard:
                 for on_done in waiting:
                     self._answer(on_done, replace(result, is_duplicate=True))
 
-    # -- observers
-    # ---------------------------------------------------------------------------------------------------------
-
     def observe_appends(self, observer: AppendObserver) -> Callable[[], None]:
         """Call `observer(split, append, at)` for each applied append; returns the undo."""
         self._append_observers.append(observer)
@@ -470,18 +466,24 @@ class Shard:
                 except Exception:
                     self._logger.exception("shard %d: a watcher failed", self.shard_id)
 
-    # -- reading
-    # -----------------------------------------------------------------------------------------------------------
-
     def read_batches(self, split: WriteSplit, offset: int, bytes_max: int) -> list[memoryview]:
         """Whole committed batches from the one containing `offset` on, at least one if there is any.
 
-        Views into the mapped segments: they stay valid while they are held.
+        About `bytes_max` bytes, each view one or more batches. Views into the mapped segments stay valid while held.
         """
-        return [
-            self.group.read(place.segment, place.position, place.length)
-            for place in split.index.places(offset, bytes_max)
-        ]
+        read = self.group.read
+        slices = split.index.slices(offset, bytes_max, split.committed_offset)
+        if len(slices) <= GATHERED_READS_MIN:
+            return [read(segment, position, length) for segment, position, length in slices]
+        # Small batches lie apart by the heads of their commands: one copy is cheaper than a write vector of each.
+        views: list[memoryview] = []
+        for segment, group in groupby(slices, key=lambda one: one.segment):
+            run = list(group)
+            first = run[0].position
+            whole = read(segment, first, run[-1].position + run[-1].length - first)
+            parts = [whole[position - first : position - first + length] for _, position, length in run]
+            views.append(memoryview(b"".join(parts)))
+        return views
 
 
 def _body_of(pending: Sequence[_Pending]) -> list[Buffer]:

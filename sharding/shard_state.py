@@ -117,7 +117,9 @@ class ShardState:
             assert before.number + 1 == command.number, f"split {command.number} opens after {before.number}"
             assert before.committed_offset == split.first_offset, f"{split.first_offset} != {before.committed_offset}"
             split.last_append_ms = before.last_append_ms
+            split.log_start = max(split.log_start, before.log_start)
             split.take_ticks(before)
+            before.forget_producers()
             chain.splits.append(split)
         self.changed.add(chain)
         return True

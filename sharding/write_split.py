@@ -14,16 +14,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from store.offset_index import OffsetIndex
 
 from store.events import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN
+from store.offset_index import OffsetIndex
 
 from .errors import NotLeaderError
 from .producers import Admission, Producers, ProducerState
 
 if TYPE_CHECKING:
     from .commands.append import Append
-    from .commands.command import At
 
 SAME_SHARD_EPOCHS = 0
 OTHER_SHARD_EPOCHS = 4096
@@ -166,8 +165,8 @@ class WriteSplit:
         if (batch := append.sequenced_or_none) is not None:
             self.admission.add(batch, append.base_offset)
 
-    def commit(self, append: "Append", at: "At") -> None:
-        """Execute an append: its records are visible, here and on every replica."""
+    def commit(self, append: "Append", segment: int, position: int) -> None:
+        """Execute an append whose batch stands at this place: its records are visible."""
         header = append.header
         base_offset = append.base_offset
         end_offset = base_offset + header.last_offset_delta + 1
@@ -188,7 +187,7 @@ class WriteSplit:
             self.greatest_ms = max(self.greatest_ms, append.greatest_ms)
         self.size_bytes += length
         self.record_count += header.record_count
-        self.index.add(base_offset, end_offset - 1, at.segment, at.position, length, append.greatest_ms)
+        self.index.add(base_offset, end_offset - 1, segment, position, length, append.greatest_ms, append.least_ms)
         if (batch := append.sequenced_or_none) is not None:
             self.producers.add(batch, base_offset)
             self.admission.settle(batch.producer_id)
@@ -229,6 +228,11 @@ class WriteSplit:
             greatest_ms=self.greatest_ms,
             ticks=tuple(self.ticks[-1:]),
         )
+
+    def forget_producers(self) -> None:
+        """The successor has them."""
+        self.producers = Producers()
+        self.admission = Admission(self.producers)
 
     def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
         """(greatest epoch with data <= the asked one, where it ends); (-1, -1) if there is none."""

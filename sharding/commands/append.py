@@ -104,6 +104,6 @@ class Append:
 
     def execute(self, state: "ShardState", at: At) -> Appended:
         chain = state.chains[self.topic_id, self.partition]
-        chain.newest.commit(self, at)
+        chain.newest.commit(self, at.segment, at.position + APPEND_HEAD.size)
         state.changed.add(chain)
         return Appended(self.base_offset, self.log_append_time_ms, chain.newest.log_start)
