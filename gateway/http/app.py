@@ -1,0 +1,78 @@
+"""The HTTP door as an ASGI application: every route on one screen."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from sharding.errors import ShardingError
+from sharding.interfaces import NodeApi
+from store.errors import StoreError
+
+from .groups import Groups
+from .problems import HttpError, answer, on_http_error, on_layer_error
+from .streams import Streams
+from .topics import Topics
+
+STATIC = Path(__file__).parent / "static"
+NOT_BUILT = ("sql", "cluster", "topics/{topic}/latest", "queries")
+
+
+def build_app(node: NodeApi, *, is_ready: Callable[[], bool], render_metrics: Callable[[], bytes]) -> Starlette:
+    """`is_ready` answers /health/ready; `render_metrics` gives the Prometheus text."""
+    topics, streams, groups = Topics(node), Streams(node), Groups(node)
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "live", "node_id": node.node_id, "cluster_id": node.cluster_id})
+
+    async def ready(_: Request) -> Response:
+        status = 200 if is_ready() else 503
+        return JSONResponse({"status": "ready" if status == 200 else "not ready", "buffered_rpo_ms": 0}, status)
+
+    async def metrics(_: Request) -> Response:
+        return Response(render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def index(_: Request) -> Response:
+        return Response((STATIC / "index.html").read_bytes(), media_type="text/html; charset=utf-8")
+
+    async def not_built(request: Request) -> Response:
+        return answer(501, "NOT_IMPLEMENTED", f"{request.url.path} is not built yet")
+
+    one = "/topics/{topic}"
+    api = [
+        Route("/topics", topics.list_topics, methods=["GET"]),
+        Route("/topics", topics.create, methods=["POST"]),
+        Route(one, topics.describe, methods=["GET"]),
+        Route(one, topics.delete, methods=["DELETE"]),
+        Route(one + "/records", topics.append_records, methods=["POST"]),
+        Route(one + "/events", streams.events, methods=["GET"]),
+        Route(one + "/aggregate", streams.aggregate, methods=["GET"]),
+        Route(one + "/offsets", streams.offsets, methods=["GET"]),
+        Route(one + "/splits", streams.splits, methods=["GET"]),
+        Route(one + "/splits/seal", streams.seal, methods=["POST"]),
+        Route(one + "/watermark", streams.watermark, methods=["GET"]),
+        Route("/groups", groups.list_groups, methods=["GET"]),
+        Route("/groups/{group}", groups.describe, methods=["GET"]),
+        Route("/groups/{group}", groups.delete, methods=["DELETE"]),
+        *(Route(f"/{path}", not_built, methods=["GET", "POST"]) for path in NOT_BUILT),
+    ]
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/health", ready),
+            Route("/health/live", live),
+            Route("/health/ready", ready),
+            Route("/metrics", metrics),
+            Mount("/api/v1", routes=api),
+            Mount("/static", StaticFiles(directory=STATIC), name="static"),
+        ],
+        exception_handlers={
+            HttpError: on_http_error,
+            ShardingError: on_layer_error,
+            StoreError: on_layer_error,
+        },
+    )
