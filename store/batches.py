@@ -35,6 +35,7 @@ PREFIX_BYTES: Final = 12  # base offset and length: what "length of the rest" do
 MAGIC_POSITION: Final = 16
 CRC_POSITION: Final = 17
 CRC_FROM: Final = 21
+MAX_TIMESTAMP_POSITION: Final = 35
 MAGIC: Final = 2
 
 CODEC_MASK: Final = 0x07
@@ -55,6 +56,7 @@ _PREFIX = struct.Struct(">qi")
 _LEADER_EPOCH = struct.Struct(">i")
 _CRC = struct.Struct(">I")
 _BASE_OFFSET = struct.Struct(">q")
+_ATTRIBUTES = struct.Struct(">h")
 
 
 class BatchHeader(NamedTuple):
@@ -192,6 +194,16 @@ def stamp(batch: memoryview | bytearray, base_offset: int, leader_epoch: int) ->
     """Write the two fields outside the CRC into one batch in place."""
     _BASE_OFFSET.pack_into(batch, 0, base_offset)
     _LEADER_EPOCH.pack_into(batch, PREFIX_BYTES, leader_epoch)
+
+
+def stamp_append_time(batch: memoryview | bytearray, header: BatchHeader, now_ms: int) -> BatchHeader:
+    """Make `now_ms` the timestamp of all records, in place, and sign the batch anew; returns its new header."""
+    attributes = header.attributes | LOG_APPEND_TIME
+    _ATTRIBUTES.pack_into(batch, CRC_FROM, attributes)
+    _BASE_OFFSET.pack_into(batch, MAX_TIMESTAMP_POSITION, now_ms)
+    crc = crc32c(memoryview(batch)[CRC_FROM:])
+    _CRC.pack_into(batch, CRC_POSITION, crc)
+    return header._replace(attributes=attributes, max_timestamp_ms=now_ms, crc=crc)
 
 
 def least_timestamp(batch: Buffer, header: BatchHeader, inflated_bytes_max: int = INFLATED_BYTES_MAX) -> int:
