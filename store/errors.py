@@ -35,3 +35,19 @@ class InvalidSchemaError(StoreError):
 
 class DamagedIndexError(StoreError):
     """The stored form of an index cannot be read back."""
+
+
+class DamagedRunError(StoreError):
+    """A run, its footer or its manifest is not what was written."""
+
+
+class MergeError(StoreError):
+    """A merge job cannot make its runs: input is missing or damaged, or the result does not verify."""
+
+
+class InvalidQueryError(StoreError):
+    """A question that has no meaning: an unknown attribute, a function that its type lacks, a foreign cursor."""
+
+
+class QueryTooLargeError(StoreError):
+    """An answer beyond a stated limit of rows or of memory."""
