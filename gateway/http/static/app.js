@@ -172,8 +172,9 @@ function draw(name, data) {
   at("plot").dataset.points = data[0].length;
 }
 
-let isBusy = false;
+let isBusy = false, isAskedAgain = false;
 async function refresh() {
+  isAskedAgain = isBusy;
   if (isBusy) return;
   isBusy = true;
   try {
@@ -196,6 +197,7 @@ async function refresh() {
     at("problem").textContent = error.message;
   } finally {
     isBusy = false;
+    if (isAskedAgain) refresh();
   }
 }
 

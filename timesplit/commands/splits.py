@@ -1,0 +1,23 @@
+"""`timesplit splits`: the time splits of a topic; close the open one now."""
+
+import click
+from rich.console import Console
+
+from .asking import Asker, node_options, rows_of, show_json, show_table
+
+
+@click.command(name="splits")
+@click.argument("topic")
+@click.option("--seal", "is_seal", is_flag=True, help="Close the open split now and wait until it is historic.")
+@node_options
+def command(topic: str, address: str, *, is_json: bool, is_seal: bool) -> None:
+    """Time splits of a topic: bounds in event time, state, files."""
+    asker = Asker(address)
+    if is_seal:
+        with Console(stderr=True).status(f"sealing the open split of {topic}"):
+            asker.ask("POST", f"/topics/{topic}/splits/seal")
+    found = asker.mapping("GET", f"/topics/{topic}/splits")
+    if is_json:
+        show_json(found)
+    else:
+        show_table(rows_of(found, "splits"), ["number", "state", "first_ms", "last_ms", "count", "bytes", "files"])
