@@ -80,6 +80,7 @@ class Group:
         self._tickets = count(1)
         self._save_numbers = count(1)
         self._saves: dict[int, _Save] = {}
+        self._is_save_behind = False  # the last save failed: only this machine knows the generation
         self._outputs: list[Output] = []
         if saved is not None:
             self._restore(saved, now_ms)
@@ -97,7 +98,8 @@ class Group:
     @property
     def is_forgettable(self) -> bool:
         """Nothing here that the saved group does not say."""
-        return self.state is GroupState.EMPTY and not self._pending and not self._saves and not self._outputs
+        is_at_rest = self.state is GroupState.EMPTY and not self._pending
+        return is_at_rest and not self._saves and not self._is_save_behind and not self._outputs
 
     def take_outputs(self) -> list[Output]:
         """What has to be done now, in order."""
@@ -229,6 +231,7 @@ class Group:
     def on_saved(self, number: int, error: Exception | None, now_ms: int) -> None:
         """The save that `SaveWanted` asked for is replicated, or failed."""
         save = self._saves.pop(number)
+        self._is_save_behind = error is not None
         match save:
             case None:
                 pass
@@ -337,13 +340,12 @@ class Group:
         return ticket
 
     def _refuse_if_full(self, wanted: JoinWanted, now_ms: int) -> None:
-        """While preparing, those count who have joined: after the limit was lowered the last to rejoin must go."""
+        """A newcomer needs a free place; of those who are in, the last to rejoin goes after the limit was lowered."""
         member = self._roster.of_instance_or_none(wanted.instance_id) or self._roster.get_or_none(wanted.member_id)
-        if self.state is GroupState.PREPARING:
-            is_in = member is not None and member.join_ticket is not None
-            is_full = not is_in and self._roster.joined_count >= self._limits.members_max
+        if member is None:
+            is_full = len(self._roster) >= self._limits.members_max
         else:
-            is_full = member is None and len(self._roster) >= self._limits.members_max
+            is_full = member.join_ticket is None and self._roster.joined_count >= self._limits.members_max
         if is_full:
             self._pending.pop(wanted.member_id, None)
             if member is not None and member.member_id == wanted.member_id:

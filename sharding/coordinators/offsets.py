@@ -39,6 +39,9 @@ class Offsets:
     def __len__(self) -> int:
         return self._count
 
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        return key[1] in self._topics.get(key[0], {})
+
     def commit(self, topics: Iterable[TopicOffsets]) -> None:
         for topic, rows in topics:
             held = self._topics.setdefault(topic, {})
@@ -72,14 +75,15 @@ class Offsets:
 
 
 def checked_rows(
-    offsets: Mapping[tuple[str, int], CommittedOffset], held_count: int, now_ms: int
+    offsets: Mapping[tuple[str, int], CommittedOffset], held: Offsets, now_ms: int
 ) -> tuple[TopicOffsets, ...]:
-    """A commit as it is replicated, stamped with the wall clock; `held_count` partitions have offsets already.
+    """A commit as it is replicated, stamped with the wall clock; `held` is what the group has committed before.
 
     Raises: OffsetMetadataTooLargeError, InvalidRequestError.
     """
-    if held_count + len(offsets) > PARTITIONS_MAX:
-        raise InvalidRequestError(f"{held_count} + {len(offsets)} partitions of one group, at most {PARTITIONS_MAX}")
+    count = len(held) + sum(key not in held for key in offsets)
+    if count > PARTITIONS_MAX:
+        raise InvalidRequestError(f"offsets of {count} partitions in one group, at most {PARTITIONS_MAX}")
     topics: dict[str, list[OffsetRow]] = {}
     for (topic, partition), each in offsets.items():
         if len(each.metadata) > METADATA_CHARS_MAX:

@@ -1,10 +1,11 @@
-"""The replicated state of the group coordinators: 64 fixed slots, each a section of one shard's state.
+"""The replicated state of the group coordinators: 64 fixed slots, each on one shard, together a section of its state.
 
 A slot holds the last saved generation and the committed offsets of the groups whose id hashes to it. Its snapshot is
 what a checkpoint keeps, and what will move when a slot changes its shard.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import crc32c
 import msgspec
@@ -45,6 +46,9 @@ class GroupSlot:
         yield from self._groups
         yield from (group_id for group_id in self._offsets if group_id not in self._groups)
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
     def group_or_none(self, group_id: str) -> SavedGroup | None:
         return self._groups.get(group_id)
 
@@ -74,7 +78,34 @@ class GroupSlot:
         return msgspec.msgpack.encode(_Snapshot(tuple(self._groups.values()), offsets))
 
     def restore(self, state: bytes) -> None:
-        """Take over a snapshot; what was here is forgotten."""
+        """Take over a snapshot in place of what was here."""
         saved = msgspec.msgpack.decode(state, type=_Snapshot)
         self._groups = {group.group_id: group for group in saved.groups}
         self._offsets = {each.group_id: Offsets(each.topics) for each in saved.offsets}
+
+
+class GroupSlots:
+    """The slots of one shard. A `sharding.shard_state.Section`: a map of slot number to the slot's own snapshot."""
+
+    NAME: ClassVar[str] = "groups"
+
+    def __init__(self) -> None:
+        self._slots: dict[int, GroupSlot] = {}
+
+    def of(self, group_id: str) -> GroupSlot:
+        return self[slot_of(group_id)]
+
+    def __getitem__(self, number: int) -> GroupSlot:
+        """An empty slot takes no place until it is asked for."""
+        assert 0 <= number < SLOT_COUNT, f"slot {number} of {SLOT_COUNT}"
+        return self._slots.setdefault(number, GroupSlot())
+
+    def snapshot(self) -> bytes:
+        """The same bytes wherever the same commands were applied: by slot number, empty slots left out."""
+        slots = {number: slot.snapshot() for number, slot in sorted(self._slots.items()) if len(slot)}
+        return msgspec.msgpack.encode(slots)
+
+    def restore(self, state: bytes) -> None:
+        self._slots.clear()
+        for number, slot in msgspec.msgpack.decode(state, type=dict[int, bytes]).items():
+            self[number].restore(slot)

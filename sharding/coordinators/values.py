@@ -21,13 +21,14 @@ class GroupState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLimits:
-    """Bounds of every group; the defaults are Kafka's, but for the size (Kafka has none)."""
+    """Bounds of every group; the defaults are Kafka's, but for the counts (Kafka has none)."""
 
     session_min_ms: int = 6_000
     session_max_ms: int = 1_800_000
     members_max: int = 1_000
     pending_max: int = 1_000
     initial_rebalance_delay_ms: int = 3_000
+    groups_per_slot_max: int = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
