@@ -136,6 +136,10 @@ class Positions(NamedTuple):
     def values(self) -> list[bytes | None]:
         return _slices(self.payload, self.value_starts, self.value_ends)
 
+    def headers(self, row: int) -> Sequence[tuple[str, bytes | None]]:
+        """One row's headers, as Java reads them: bytes of a name that are no UTF-8 become U+FFFD."""
+        return _headers(self.payload, int(self.headers_starts[row]), int(self.record_ends[row]), "replace")
+
     def record(self, row: int) -> Record:
         """One row as a record."""
         key_start, value_start = int(self.key_starts[row]), int(self.value_starts[row])
@@ -171,11 +175,16 @@ def check(batch: Buffer) -> BatchHeader:
         if HEADER_BYTES <= header.length_bytes < len(batch):
             raise InvalidRecordError(f"one batch of {header.length_bytes} bytes expected, got {len(batch)} bytes")
         raise CorruptBatchError(f"a batch of {header.length_bytes} bytes in {len(batch)} bytes")
+    check_crc(batch, header)
+    _check_rules(header)
+    return header
+
+
+def check_crc(batch: Buffer, header: BatchHeader) -> None:
+    """Of exactly one whole batch. Raises: CorruptBatchError."""
     crc = crc32c(memoryview(batch)[CRC_FROM:])
     if crc != header.crc:
         raise CorruptBatchError(f"CRC {crc:#010x}, the header says {header.crc:#010x}")
-    _check_rules(header)
-    return header
 
 
 def split_batches(buffer: Buffer) -> Iterator[tuple[int, BatchHeader]]:
@@ -497,12 +506,12 @@ def _walk_headers(payload: memoryview, position: int, end: int) -> list[tuple[in
     return found
 
 
-def _headers(payload: memoryview, start: int, end: int) -> Sequence[tuple[str, bytes | None]]:
+def _headers(payload: memoryview, start: int, end: int, on_error: str = "strict") -> Sequence[tuple[str, bytes | None]]:
     if end - start == 1:
         return ()
     try:
         return tuple(
-            (str(payload[a:b], "utf-8"), None if c < 0 else bytes(payload[c:d]))
+            (str(payload[a:b], "utf-8", on_error), None if c < 0 else bytes(payload[c:d]))
             for a, b, c, d in _walk_headers(payload, start, end)
         )
     except UnicodeDecodeError as error:

@@ -185,10 +185,8 @@ def test_the_cache_keeps_to_its_bound_and_to_edges(run, made):
 
 
 def test_duckdb_reads_a_run_unchanged(run, made):
-    found = duckdb.sql(
-        f"""select epoch_ms(_ts), _partition, _offset, _key, _value, _headers, qty, price, symbol, is_buy, epoch_ms("at")
-        from '{run.path}'"""
-    ).fetchall()
+    columns = 'epoch_ms(_ts), _partition, _offset, _key, _value, _headers, qty, price, symbol, is_buy, epoch_ms("at")'
+    found = duckdb.sql(f"select {columns} from '{run.path}'").fetchall()
     wanted = [
         (
             *event.place,
@@ -205,9 +203,8 @@ def test_duckdb_reads_a_run_unchanged(run, made):
     ]
     assert found == wanted
     start = made[1000].timestamp_ms
-    (counted,) = duckdb.sql(
-        f"select count(*) from '{run.path}' where _ts >= make_timestamptz({start * 1000})"
-    ).fetchone()
+    later = f"_ts >= make_timestamptz({start * 1000})"
+    ((counted,),) = duckdb.sql(f"select count(*) from '{run.path}' where {later}").fetchall()
     assert counted == sum(event.timestamp_ms >= start for event in made)
 
 
