@@ -162,13 +162,15 @@ def compensated_sum(values: NDArray[np.float64]) -> tuple[float, float]:
     A tree of vector two-sums, about 2 ns per value; `math.fsum` costs ten times that.
     """
     error = 0.0
-    while len(values) > 1:
-        half = len(values) // 2
-        left, right = values[:half], values[half : 2 * half]
-        total = left + right
-        part = total - left
-        error += float(((left - (total - part)) + (right - part)).sum())
-        values = np.append(total, values[-1]) if len(values) % 2 else total
+    # A sum beyond the largest double is infinite: that is the answer, not a fault to warn of.
+    with np.errstate(over="ignore", invalid="ignore"):
+        while len(values) > 1:
+            half = len(values) // 2
+            left, right = values[:half], values[half : 2 * half]
+            total = left + right
+            part = total - left
+            error += float(((left - (total - part)) + (right - part)).sum())
+            values = np.append(total, values[-1]) if len(values) % 2 else total
     total = float(values[0]) if len(values) else 0.0
     if not (math.isfinite(total) and math.isfinite(error)):
         return total, 0.0
@@ -197,8 +199,7 @@ def _sums(values: NDArray[np.generic], words: Sequence[str] | None) -> Sums:
         return 0, 0.0, 0.0, least, greatest
     if values.dtype == np.float64:
         doubles = values.astype(np.float64, copy=False)
-        # The squares of huge doubles are infinite: that is the answer, not a fault to warn of.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore"):
             return *compensated_sum(doubles), float(np.dot(doubles, doubles)), least, greatest
     integers = values.astype(np.int64, copy=False)
     doubles = integers.astype(np.float64)

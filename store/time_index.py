@@ -1,0 +1,455 @@
+"""The events of one open partition by event time, with aggregates: the live half of every query.
+
+    leaves   sorted blocks of about 8,192 events with aggregates, and a level of nodes over them (`store.leaves`)
+    tail     the block being filled; with the leaves it is the main sequence, in total order
+    late     events below the main sequence's high-water mark when they came, as a few sorted runs
+
+An event at or above the high-water mark is copied to the tail; the others gather, are sorted into runs of at least
+2,048, and runs of like size are merged (each late event some five times). At 65,536 they are merged into the leaves
+they hit, copy-on-write. So disorder costs a binary search and a bulk merge, never an insertion into the middle.
+
+Offsets rise from insert to insert, so where timestamps tie a late event comes after those of the main sequence.
+Snapshots share all arrays with the index: what a snapshot shows is never written again, only what lies behind it.
+A single event from the far future makes all later ones late, which is slow but not wrong: admission bounds timestamps.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .aggregates import NOTHING, AttributeSummary, Summary, merge_attribute, of_column
+from .blocks import BLOCK_EVENTS, Block, BoolArray, Column, Int32Array, Int64Array
+from .events import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN, Record, TimeRange
+from .leaves import Leaves, LeavesView, row_dtype
+from .merge import Part, combined, merge, sliced, taken
+from .schema import AttributeType, Schema
+
+TAIL_EVENTS_MIN: Final = 256
+LATE_RUN_EVENTS_MIN: Final = 2_048
+LATE_EVENTS_MAX: Final = 65_536
+OFFSET_MAX: Final = (1 << 63) - 1
+
+RecordReader = Callable[[Int32Array, Int64Array], list[Record]]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_NO_SCHEMA: Final = Schema({}, ())
+_DTYPES: Final[Mapping[AttributeType, np.dtype[np.generic]]] = {
+    AttributeType.LONG: np.dtype(np.int64),
+    AttributeType.TIMESTAMP: np.dtype(np.int64),
+    AttributeType.DOUBLE: np.dtype(np.float64),
+    AttributeType.BOOLEAN: np.dtype(np.bool_),
+    AttributeType.STRING: np.dtype(np.int32),
+}
+
+
+class IndexSnapshot:
+    """The events of a `TimeIndex` at one moment: a `store.blocks.Source` that any thread may read."""
+
+    __slots__ = ("_late", "_leaves", "_partition", "_read_records", "_tail")
+
+    def __init__(
+        self, partition: int, leaves: LeavesView, tail: Block, late: Sequence[Block], read_records: RecordReader
+    ) -> None:
+        self._partition = partition
+        self._leaves = leaves
+        self._tail = tail
+        self._late = late
+        self._read_records = read_records
+
+    @property
+    def count(self) -> int:
+        return self._leaves.event_count + len(self._tail) + sum(len(run) for run in self._late)
+
+    @property
+    def span(self) -> TimeRange:
+        bounds = self._leaves.bounds
+        edges = [(int(run.timestamps[0]), int(run.timestamps[-1])) for run in (self._tail, *self._late) if len(run)]
+        if len(bounds):
+            edges.append((int(bounds["first_ms"][0]), int(bounds["last_ms"][-1])))
+        if not edges:
+            return TimeRange(first_ms=0, end_ms=0)
+        end_ms = min(max(last for _, last in edges) + 1, TIMESTAMP_MS_MAX)
+        return TimeRange(first_ms=min(first for first, _ in edges), end_ms=end_ms)
+
+    @property
+    def is_historic(self) -> bool:
+        return False
+
+    def blocks(self, span: TimeRange, attributes: Sequence[str]) -> Iterator[Block]:
+        main = (
+            _projected(block, attributes)
+            for block in (*self._leaf_slices(span), _clipped(self._tail, span))
+            if len(block)
+        )
+        late = [iter((_projected(run, attributes),)) for run in self._late_slices(span)]
+        return merge((main, *late))
+
+    def scan(
+        self, span: TimeRange, first_offset: int, end_offset: int, attributes: Sequence[str] = ()
+    ) -> Iterator[Block]:
+        """As `blocks`, of the events with an offset in [first_offset, end_offset) only."""
+        main = (
+            _projected(block, attributes)
+            for block in (*self._leaf_slices(span, first_offset, end_offset), _clipped(self._tail, span))
+        )
+        late = (_projected(run, attributes) for run in self._late_slices(span))
+        wanted = [_between(blocks, first_offset, end_offset) for blocks in (main, *((run,) for run in late))]
+        return merge(wanted)
+
+    def summary(self, span: TimeRange, attributes: Sequence[str]) -> Summary:
+        first, end = self._leaves.rows_of(span)
+        covered_first, covered_end = self._leaves.covered_rows_of(span)
+        leaves = self._leaves.blocks
+        edges = [leaves[row] for row in chain(range(first, covered_first), range(covered_end, end))]
+        parts = [_clipped(block, span) for block in (*edges, self._tail)]
+        parts = [part for part in (*parts, *self._late_slices(span)) if len(part)]
+        count = self._leaves.event_count_of(covered_first, covered_end) + sum(len(part) for part in parts)
+        found: dict[str, AttributeSummary] = {}
+        for name in attributes:
+            if name in self._leaves.leaves:
+                merged = self._leaves.summary_of(name, self._partition, covered_first, covered_end)
+            else:
+                merged = NOTHING
+                for row in range(covered_first, covered_end):
+                    merged = merge_attribute(merged, of_column(leaves[row], leaves[row].columns[name]))
+            for part in parts:
+                merged = merge_attribute(merged, of_column(part, part.columns[name]))
+            found[name] = merged
+        return Summary(count, found)
+
+    def records(self, partitions: Int32Array, offsets: Int64Array) -> list[Record]:
+        return self._read_records(partitions, offsets)
+
+    def count_between(self, span: TimeRange, first_offset: int = 0, end_offset: int = OFFSET_MAX) -> int:
+        """How many events have a timestamp in `span` and an offset in [first_offset, end_offset)."""
+        bounds = self._leaves.bounds
+        first, end = self._leaves.rows_of(span)
+        bounds = bounds[first:end]
+        is_whole = (
+            (bounds["first_ms"] >= span.first_ms)
+            & (bounds["last_ms"] < span.end_ms)
+            & (bounds["first_offset"] >= first_offset)
+            & (bounds["last_offset"] < end_offset)
+        )
+        is_outside = (bounds["last_offset"] < first_offset) | (bounds["first_offset"] >= end_offset)
+        count = int(bounds["count"][is_whole].sum())
+        rows = np.flatnonzero(~(is_whole | is_outside)) + first
+        parts = [_clipped(self._leaves.blocks[row], span) for row in rows.tolist()]
+        for part in (*parts, _clipped(self._tail, span), *self._late_slices(span)):
+            count += int(np.count_nonzero((part.offsets >= first_offset) & (part.offsets < end_offset)))
+        return count
+
+    def count_emitted(self, cut_offset: int, watermark_ms: int) -> int:
+        """How many events a tick with this cut and watermark, or one before it, emits."""
+        return self.count_between(TimeRange(end_ms=watermark_ms + 1), 0, cut_offset)
+
+    def _leaf_slices(self, span: TimeRange, first_offset: int = 0, end_offset: int = OFFSET_MAX) -> Iterator[Block]:
+        first, end = self._leaves.rows_of(span)
+        bounds = self._leaves.bounds[first:end]
+        hits = np.flatnonzero((bounds["last_offset"] >= first_offset) & (bounds["first_offset"] < end_offset))
+        for row in hits.tolist():
+            yield _clipped(self._leaves.blocks[first + row], span)
+
+    def _late_slices(self, span: TimeRange) -> list[Block]:
+        slices = [_clipped(run, span) for run in self._late]
+        return [part for part in slices if len(part)]
+
+
+class TimeIndex:
+    """The live events of one partition. One thread writes; snapshots go anywhere.
+
+    Invariants: leaves and tail are in total order without overlap; every late run is sorted; offsets of inserts rise.
+    """
+
+    __slots__ = (
+        "_attributes", "_count", "_high_water_ms", "_late_count", "_late_runs", "_leaves", "_loose", "_next_offset",
+        "_partition", "_row_dtypes", "_tail",
+    )  # fmt: skip
+
+    def __init__(self, partition: int, schema: Schema | None = None) -> None:
+        """Without a schema only timestamps and offsets are kept."""
+        schema = schema or _NO_SCHEMA
+        attributes, aggregates = schema.attributes, schema.aggregates
+        self._partition = partition
+        self._attributes = {name: _DTYPES[kind] for name, kind in attributes.items()}
+        self._row_dtypes = {name: row_dtype(is_double=attributes[name] is AttributeType.DOUBLE) for name in aggregates}
+        self._leaves = Leaves(partition, self._row_dtypes)
+        self._tail = _Tail(partition, self._attributes)
+        # Sorted runs, largest first, and what has not become a run yet.
+        self._late_runs: list[Block] = []
+        self._loose: list[Block] = []
+        self._late_count = 0
+        self._count = 0
+        self._next_offset = 0
+        self._high_water_ms = TIMESTAMP_MS_MIN
+
+    @property
+    def partition(self) -> int:
+        return self._partition
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    @property
+    def next_offset(self) -> int:
+        """Every inserted event lies below; the next insert must not."""
+        return self._next_offset
+
+    def insert(self, timestamps: Int64Array, offsets: Int64Array, columns: Mapping[str, Column] | None = None) -> None:
+        """Add events in rising order of their offsets, all at or above `next_offset`; arrays are copied or taken.
+
+        `columns` holds every attribute of the schema. The arrays must not change afterwards.
+        """
+        event_count = len(timestamps)
+        if event_count == 0:
+            return
+        block = Block(timestamps, _repeated(self._partition, event_count), offsets, columns or {})
+        assert block.columns.keys() == self._attributes.keys(), f"columns {list(block.columns)}"
+        assert int(offsets[0]) >= self._next_offset, f"offset {offsets[0]} after {self._next_offset - 1}"
+        assert bool((offsets[1:] > offsets[:-1]).all()), "offsets do not rise"
+        self._next_offset = int(offsets[-1]) + 1
+        self._count += event_count
+        late_count = 0
+        if int(timestamps[0]) < self._high_water_ms or bool((timestamps[1:] < timestamps[:-1]).any()):
+            # Stable, so that ties stay in offset order.
+            block = taken(block, np.argsort(timestamps, kind="stable"))
+            late_count = int(block.timestamps.searchsorted(self._high_water_ms, "left"))
+        if late_count:
+            self._add_late(sliced(block, 0, late_count))
+        if late_count < event_count:
+            self._high_water_ms = int(block.timestamps[-1])
+            self._append(block, late_count)
+        if self._late_count >= LATE_EVENTS_MAX:
+            self._merge_late()
+
+    def snapshot(self, read_records: RecordReader | None = None) -> IndexSnapshot:
+        """The events as they are now. `read_records` fetches the records behind them, where a query wants those."""
+        if self._loose:
+            self._settle_loose(is_run=False)
+        late = (*self._late_runs, *self._loose)
+        return IndexSnapshot(self._partition, self._leaves.view(), self._tail.view(), late, read_records or _no_records)
+
+    def discard(self, cut_offset: int, watermark_ms: int) -> int:
+        """Drop the events with an offset below the cut and a timestamp at or below the watermark; returns how many.
+
+        They have been sealed: from now on a run of history holds them.
+        """
+        before = self._count
+        self._settle_loose(is_run=True)
+        self._discard_leaves(cut_offset, watermark_ms)
+        tail = self._tail.view()
+        if (kept := _without(tail, cut_offset, watermark_ms)) is not tail:
+            self._tail = _Tail(self._partition, self._attributes)
+            self._append(kept, 0)
+        runs = [_without(run, cut_offset, watermark_ms) for run in self._late_runs]
+        self._late_runs = [run for run in runs if len(run)]
+        self._late_count = sum(len(run) for run in self._late_runs)
+        self._count = self._leaves.view().event_count + len(self._tail) + self._late_count
+        if not self._count:
+            # Nothing is left that a later event could tie with.
+            self._high_water_ms = TIMESTAMP_MS_MIN
+        return before - self._count
+
+    def _discard_leaves(self, cut_offset: int, watermark_ms: int) -> None:
+        bounds = self._leaves.view().bounds
+        may_hold = (bounds["first_ms"] <= watermark_ms) & (bounds["first_offset"] < cut_offset)
+        is_sealed = may_hold & (bounds["last_ms"] <= watermark_ms) & (bounds["last_offset"] < cut_offset)
+        if not may_hold.any():
+            return
+        copy = Leaves(self._partition, self._row_dtypes)
+        # What is left of neighbouring leaves is put together, so that no leaf stays small for long.
+        rest: list[Block] = []
+        for row, block in enumerate(self._leaves.blocks):
+            if is_sealed[row]:
+                continue
+            kept = _without(block, cut_offset, watermark_ms) if may_hold[row] else block
+            if rest and (kept is block or sum(map(len, rest)) + len(kept) > BLOCK_EVENTS):
+                copy.append(self._joined(rest))
+                rest = []
+            if kept is block:
+                copy.extend(self._leaves, row, row + 1)
+            elif len(kept):
+                rest.append(kept)
+        if rest:
+            copy.append(self._joined(rest))
+        self._leaves = copy
+
+    def _append(self, block: Block, start: int) -> None:
+        """Copy the events from `start` on to the end of the main sequence."""
+        while start < len(block):
+            if not self._tail.can_follow(block):
+                self._close_tail()
+            start += self._tail.append(block, start)
+            if len(self._tail) == BLOCK_EVENTS:
+                self._close_tail()
+
+    def _close_tail(self) -> None:
+        if len(self._tail):
+            self._leaves.append(self._tail.view())
+        self._tail = _Tail(self._partition, self._attributes, BLOCK_EVENTS)
+
+    def _add_late(self, block: Block) -> None:
+        self._loose.append(block)
+        self._late_count += len(block)
+        if sum(len(loose) for loose in self._loose) >= LATE_RUN_EVENTS_MIN:
+            self._settle_loose(is_run=True)
+
+    def _settle_loose(self, *, is_run: bool) -> None:
+        """Sort the loose late events into one block, which becomes a run or stays loose."""
+        if len(self._loose) > 1:
+            self._loose = [self._joined(self._loose)]
+        if not (is_run and self._loose):
+            return
+        runs = self._late_runs
+        runs.append(self._loose.pop())
+        while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
+            runs[-2:] = [self._joined(runs[-2:])]
+
+    def _merge_late(self) -> None:
+        """Merge all late events into the main sequence."""
+        self._settle_loose(is_run=True)
+        late = self._joined(self._late_runs)
+        self._late_runs, self._late_count = [], 0
+        self._close_tail()
+        leaves = self._leaves
+        # A late event belongs into the last leaf that begins at or before it: behind all that tie with it.
+        homes = leaves.view().bounds["first_ms"].searchsorted(late.timestamps, "right") - 1
+        homes = np.maximum(homes, 0)
+        starts = [0, *(np.flatnonzero(homes[1:] != homes[:-1]) + 1).tolist(), len(late)]
+        copy = Leaves(self._partition, self._row_dtypes, len(leaves) + 2 * len(starts))
+        done = 0
+        for start, end in pairwise(starts):
+            home = int(homes[start])
+            copy.extend(leaves, done, home)
+            for block in _split(self._joined([*leaves.blocks[home : home + 1], sliced(late, start, end)])):
+                copy.append(block)
+            done = home + 1
+        copy.extend(leaves, min(done, len(leaves)), len(leaves))
+        self._leaves = copy
+
+    def _joined(self, blocks: Sequence[Block]) -> Block:
+        """One sorted block of them all; where timestamps tie, the earlier block has the lower offsets."""
+        whole = combined([Part(block, 0, len(block)) for block in blocks])
+        return Block(whole.timestamps, _repeated(self._partition, len(whole)), whole.offsets, whole.columns)
+
+
+class _Tail:
+    """A block being filled. Arrays grow by doubling up to BLOCK_EVENTS; what a view shows is never written again."""
+
+    __slots__ = ("_capacity", "_count", "_nulls", "_offsets", "_partition", "_timestamps", "_values", "_words")
+
+    def __init__(self, partition: int, attributes: Mapping[str, np.dtype[np.generic]], capacity: int = 0) -> None:
+        self._partition = partition
+        self._capacity = capacity or TAIL_EVENTS_MIN
+        self._count = 0
+        self._timestamps = np.empty(self._capacity, np.int64)
+        self._offsets = np.empty(self._capacity, np.int64)
+        self._values = {name: np.empty(self._capacity, dtype) for name, dtype in attributes.items()}
+        # Only for attributes that have had a null.
+        self._nulls: dict[str, BoolArray] = {}
+        self._words: dict[str, Sequence[str] | None] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    def can_follow(self, block: Block) -> bool:
+        """A block has one word list per attribute."""
+        return not self._count or all(column.words is self._words[name] for name, column in block.columns.items())
+
+    def append(self, block: Block, start: int) -> int:
+        """Copy as many events as fit; returns how many."""
+        begin = self._count
+        event_count = min(len(block) - start, BLOCK_EVENTS - begin)
+        end = begin + event_count
+        self._reserve(end)
+        rows = slice(start, start + event_count)
+        self._timestamps[begin:end] = block.timestamps[rows]
+        self._offsets[begin:end] = block.offsets[rows]
+        for name, column in block.columns.items():
+            self._values[name][begin:end] = column.values[rows]
+            if begin == 0:
+                self._words[name] = column.words
+            if column.is_null is not None and name not in self._nulls:
+                self._nulls[name] = np.zeros(self._capacity, np.bool_)
+            if name in self._nulls:
+                self._nulls[name][begin:end] = False if column.is_null is None else column.is_null[rows]
+        self._count = end
+        return event_count
+
+    def view(self) -> Block:
+        count = self._count
+        columns = {
+            name: Column(
+                values[:count], self._nulls[name][:count] if name in self._nulls else None, self._words.get(name)
+            )
+            for name, values in self._values.items()
+        }
+        return Block(self._timestamps[:count], _repeated(self._partition, count), self._offsets[:count], columns)
+
+    def _reserve(self, count: int) -> None:
+        if count <= self._capacity:
+            return
+        while self._capacity < count:
+            self._capacity = min(2 * self._capacity, BLOCK_EVENTS)
+        self._timestamps = _extended(self._timestamps, self._capacity)
+        self._offsets = _extended(self._offsets, self._capacity)
+        self._values = {name: _extended(values, self._capacity) for name, values in self._values.items()}
+        self._nulls = {name: _extended(nulls, self._capacity) for name, nulls in self._nulls.items()}
+
+
+def _clipped(block: Block, span: TimeRange) -> Block:
+    ts = block.timestamps
+    if not len(ts) or (ts[0] >= span.first_ms and ts[-1] < span.end_ms):
+        return block
+    start, end = int(ts.searchsorted(span.first_ms, "left")), int(ts.searchsorted(span.end_ms, "left"))
+    return sliced(block, start, max(start, end))
+
+
+def _projected(block: Block, attributes: Sequence[str]) -> Block:
+    columns = {name: block.columns[name] for name in attributes}
+    return Block(block.timestamps, block.partitions, block.offsets, columns)
+
+
+def _between(blocks: Iterator[Block] | Sequence[Block], first_offset: int, end_offset: int) -> Iterator[Block]:
+    for block in blocks:
+        is_wanted = (block.offsets >= first_offset) & (block.offsets < end_offset)
+        if is_wanted.all():
+            if len(block):
+                yield block
+        elif is_wanted.any():
+            yield taken(block, is_wanted)
+
+
+def _without(block: Block, cut_offset: int, watermark_ms: int) -> Block:
+    """The block without its sealed events; the same object if it has none."""
+    is_sealed = (block.offsets < cut_offset) & (block.timestamps <= watermark_ms)
+    return taken(block, ~is_sealed) if is_sealed.any() else block
+
+
+def _split(block: Block) -> list[Block]:
+    """The block itself up to twice the usual size, else in even pieces of about that size."""
+    if len(block) <= 2 * BLOCK_EVENTS:
+        return [block]
+    pieces = -(-len(block) // BLOCK_EVENTS)
+    edges = [len(block) * i // pieces for i in range(pieces + 1)]
+    return [sliced(block, start, end) for start, end in pairwise(edges)]
+
+
+def _repeated(partition: int, count: int) -> Int32Array:
+    """`count` times the same number, without an array of them."""
+    return np.broadcast_to(np.int32(partition), count)
+
+
+def _extended(values: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:
+    extended = np.zeros(capacity, values.dtype)
+    extended[: len(values)] = values
+    return extended
+
+
+def _no_records(partitions: Int32Array, offsets: Int64Array) -> list[Record]:
+    raise AssertionError(f"a snapshot without a record reader was asked for {len(partitions)}, {len(offsets)} records")
