@@ -27,7 +27,7 @@ PYTHON_TYPES: Final = {
 LINE_WIDTH_MAX: Final = 110
 
 LOCAL_NAMES: Final = frozenset(
-    {"b", "p", "q", "n", "x", "o", "w", "end", "item", "append", "tags", "tag", "pieces", "inner"}
+    {"b", "p", "q", "n", "x", "o", "w", "end", "item", "append", "tags", "tag", "pieces", "inner", "stop"}
 )
 """What generated functions call their own variables: no field may be called so."""
 
@@ -44,7 +44,6 @@ class ModuleEmitter:
     classes: list[str] = field(default_factory=list[str])
     functions: dict[str, str] = field(default_factory=dict[str, str])
     formats: set[str] = field(default_factory=set[str])
-    defaults: set[str] = field(default_factory=set[str])
 
     def source(self) -> str:
         tables: list[str] = []
@@ -81,7 +80,7 @@ class ModuleEmitter:
             name for name in ("Struct", "pack", "unpack_from") if name in words or (name == "Struct" and self.formats)
         ]
         return [
-            f"# Generated from the schemas of Kafka {self.kafka_version} by `python -m gateway.wire.generate`. Do not edit.",
+            f"# Generated from Kafka {self.kafka_version}'s schemas by `python -m gateway.wire.generate`. Do not edit.",
             f'"""{title}."""',
             "",
             "from __future__ import annotations",
@@ -241,14 +240,14 @@ class FunctionEmitter:
             "    if tags:",
             "        tags, p = read_unsigned(b, p - 1, end)",
             "        for _ in range(tags):",
-            "            tag, p, q = read_tag(b, p, end)",
+            "            tag, p, stop = read_tag(b, p, end)",
         ]
         for index, found in enumerate(tagged):
             lines.append(f"            {'elif' if index else 'if'} tag == {found.tag}:")
-            inner = self._decode_value(found, "q")
+            inner = self._decode_value(found, "stop")
             lines += [f"            {line}" for line in inner]
-            lines.append("                check_tag_end(p, q)")
-        lines.append("            p = q")
+            lines.append("                check_tag_end(p, stop)")
+        lines.append("            p = stop")
         return lines
 
     def _decode_value(self, found: FieldSchema, end: str) -> list[str]:

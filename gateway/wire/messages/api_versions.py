@@ -1,4 +1,4 @@
-# Generated from the schemas of Kafka 4.3.1 by `python -m gateway.wire.generate`. Do not edit.
+# Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
 """ApiVersions, versions 0 to 4."""
 
 from __future__ import annotations
@@ -213,32 +213,32 @@ def _decode_api_versions_response_3(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
-                n, p = read_compact_count(b, p, q, 6)
+                n, p = read_compact_count(b, p, stop, 6)
                 supported_features = []
                 append = supported_features.append
                 for _ in range(n):
-                    item, p = _decode_supported_feature_key_3(b, p, q)
+                    item, p = _decode_supported_feature_key_3(b, p, stop)
                     append(item)
-                check_tag_end(p, q)
+                check_tag_end(p, stop)
             elif tag == 1:
                 (finalized_features_epoch,) = _q.unpack_from(b, p)
                 p += 8
-                check_tag_end(p, q)
+                check_tag_end(p, stop)
             elif tag == 2:
-                n, p = read_compact_count(b, p, q, 6)
+                n, p = read_compact_count(b, p, stop, 6)
                 finalized_features = []
                 append = finalized_features.append
                 for _ in range(n):
-                    item, p = _decode_finalized_feature_key_3(b, p, q)
+                    item, p = _decode_finalized_feature_key_3(b, p, stop)
                     append(item)
-                check_tag_end(p, q)
+                check_tag_end(p, stop)
             elif tag == 3:
                 (zk_migration_ready,) = _t.unpack_from(b, p)
                 p += 1
-                check_tag_end(p, q)
-            p = q
+                check_tag_end(p, stop)
+            p = stop
     return ApiVersionsResponse(error_code, api_keys, throttle_time_ms, supported_features, finalized_features_epoch, finalized_features, zk_migration_ready), p
 
 

@@ -1,4 +1,4 @@
-# Generated from the schemas of Kafka 4.3.1 by `python -m gateway.wire.generate`. Do not edit.
+# Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
 """CreateTopics, versions 2 to 7."""
 
 from __future__ import annotations
@@ -416,12 +416,12 @@ def _decode_creatable_topic_result_5(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
                 (topic_config_error_code,) = _h.unpack_from(b, p)
                 p += 2
-                check_tag_end(p, q)
-            p = q
+                check_tag_end(p, stop)
+            p = stop
     return CreatableTopicResult(name, error_code=error_code, error_message=error_message, topic_config_error_code=topic_config_error_code, num_partitions=num_partitions, replication_factor=replication_factor, configs=configs), p
 
 
@@ -463,12 +463,12 @@ def _decode_creatable_topic_result_7(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
                 (topic_config_error_code,) = _h.unpack_from(b, p)
                 p += 2
-                check_tag_end(p, q)
-            p = q
+                check_tag_end(p, stop)
+            p = stop
     return CreatableTopicResult(name, topic_id, error_code, error_message, topic_config_error_code, num_partitions, replication_factor, configs), p
 
 

@@ -1,4 +1,4 @@
-# Generated from the schemas of Kafka 4.3.1 by `python -m gateway.wire.generate`. Do not edit.
+# Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
 """Fetch, versions 4 to 12."""
 
 from __future__ import annotations
@@ -481,16 +481,16 @@ def _decode_fetch_request_12(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
                 n = b[p]
-                if 0 < n < 128 and (q := p + n) <= q:
+                if 0 < n < 128 and (q := p + n) <= stop:
                     cluster_id = str(b[p + 1:q], "utf-8")
                     p = q
                 else:
-                    cluster_id, p = read_compact_nullable_string(b, p, q)
-                check_tag_end(p, q)
-            p = q
+                    cluster_id, p = read_compact_nullable_string(b, p, stop)
+                check_tag_end(p, stop)
+            p = stop
     return FetchRequest(cluster_id, replica_id, max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch, topics, forgotten_topics_data, rack_id), p
 
 
@@ -839,17 +839,17 @@ def _decode_partition_data_12(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
-                diverging_epoch, p = _decode_epoch_end_offset_12(b, p, q)
-                check_tag_end(p, q)
+                diverging_epoch, p = _decode_epoch_end_offset_12(b, p, stop)
+                check_tag_end(p, stop)
             elif tag == 1:
-                current_leader, p = _decode_leader_id_and_epoch_12(b, p, q)
-                check_tag_end(p, q)
+                current_leader, p = _decode_leader_id_and_epoch_12(b, p, stop)
+                check_tag_end(p, stop)
             elif tag == 2:
-                snapshot_id, p = _decode_snapshot_id_12(b, p, q)
-                check_tag_end(p, q)
-            p = q
+                snapshot_id, p = _decode_snapshot_id_12(b, p, stop)
+                check_tag_end(p, stop)
+            p = stop
     return PartitionData(partition_index, error_code, high_watermark, last_stable_offset, log_start_offset, diverging_epoch, current_leader, snapshot_id, aborted_transactions, preferred_read_replica, records), p
 
 

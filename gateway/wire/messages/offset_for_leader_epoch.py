@@ -1,4 +1,4 @@
-# Generated from the schemas of Kafka 4.3.1 by `python -m gateway.wire.generate`. Do not edit.
+# Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
 """OffsetForLeaderEpoch, versions 2 to 4."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# Generated from the schemas of Kafka 4.3.1 by `python -m gateway.wire.generate`. Do not edit.
+# Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
 """Produce, versions 3 to 12."""
 
 from __future__ import annotations
@@ -487,11 +487,11 @@ def _decode_partition_produce_response_10(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
-                current_leader, p = _decode_leader_id_and_epoch_10(b, p, q)
-                check_tag_end(p, q)
-            p = q
+                current_leader, p = _decode_leader_id_and_epoch_10(b, p, stop)
+                check_tag_end(p, stop)
+            p = stop
     return PartitionProduceResponse(index, error_code, base_offset, log_append_time_ms, log_start_offset, record_errors, error_message, current_leader), p
 
 
@@ -537,16 +537,16 @@ def _decode_produce_response_10(b, p, end):
     if tags:
         tags, p = read_unsigned(b, p - 1, end)
         for _ in range(tags):
-            tag, p, q = read_tag(b, p, end)
+            tag, p, stop = read_tag(b, p, end)
             if tag == 0:
-                n, p = read_compact_count(b, p, q, 11)
+                n, p = read_compact_count(b, p, stop, 11)
                 node_endpoints = []
                 append = node_endpoints.append
                 for _ in range(n):
-                    item, p = _decode_node_endpoint_10(b, p, q)
+                    item, p = _decode_node_endpoint_10(b, p, stop)
                     append(item)
-                check_tag_end(p, q)
-            p = q
+                check_tag_end(p, stop)
+            p = stop
     return ProduceResponse(responses, throttle_time_ms, node_endpoints), p
 
 
