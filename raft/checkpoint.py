@@ -100,19 +100,26 @@ def read_checkpoint_or_none(disk: Disk, directory: str, group_id: GroupId) -> Ch
         return None
     path = f"{directory}/{CHECKPOINT_NAME}"
     content = memoryview(disk.read(path))
-    if len(content) < FRAME.size or crc32c(content[CRC_END:]) != FRAME.unpack_from(content)[1]:
+    if not _is_intact(content):
         logger.warning("%s: damaged; the whole log is replayed instead", path)
         return None
-    magic, _, facts_bytes, state_bytes = FRAME.unpack_from(content)
+    _, _, facts_bytes, state_bytes = FRAME.unpack_from(content)
     assert FRAME.size + facts_bytes + state_bytes == len(content), "lengths that the CRC covers"
     encoded = content[FRAME.size : FRAME.size + facts_bytes]
     version = msgspec.msgpack.decode(encoded, type=list[object])[0]
-    if magic != CHECKPOINT_MAGIC or version != CHECKPOINT_FORMAT:
+    if version != CHECKPOINT_FORMAT:
         raise UnknownFormatError(f"{path}: checkpoint format {version}, known is {CHECKPOINT_FORMAT}")
     facts = msgspec.msgpack.decode(encoded, type=CheckpointFacts)
     if facts.group_id != group_id:
         raise ForeignDirectoryError(f"{path}: of group {facts.group_id}, not {group_id}")
     return Checkpoint(facts, bytes(content[FRAME.size + facts_bytes :]))
+
+
+def _is_intact(content: memoryview) -> bool:
+    if len(content) < FRAME.size:
+        return False
+    magic, crc, _, _ = FRAME.unpack_from(content)
+    return magic == CHECKPOINT_MAGIC and crc == crc32c(content[CRC_END:])
 
 
 def to_facts(segment: Segment) -> SegmentFacts:

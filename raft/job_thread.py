@@ -22,7 +22,7 @@ class RunnerFactory(Protocol):
     """Makes a runner: `handle` gets jobs in order, `fail` its exception, which ends the runner."""
 
     def __call__(
-        self, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None]
+        self, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None], /
     ) -> JobRunner[Job]: ...
 
 

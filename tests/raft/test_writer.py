@@ -1,0 +1,187 @@
+"""Rounds: what is written before what, how often the disk is asked to sync, and what a full or failing disk does."""
+
+import errno
+
+import pytest
+
+from raft.entries import Entry, EntryKind
+from raft.hard_state import HardState, HardStateFile
+from raft.interfaces import GroupId, Index, NodeId, Term
+from raft.log import PlacedEntry, SegmentLog, TermStarts
+from raft.segments import Mark
+from raft.writer import (
+    AppendEntries,
+    CloseFiles,
+    DiskFull,
+    EntriesPersisted,
+    EntryChanged,
+    FilesClosed,
+    GroupFiles,
+    HardStatePersisted,
+    LogWriter,
+    Retry,
+    SaveHardState,
+)
+from tests.support.faulty_disk import FaultyDisk
+
+
+class OneGroup:
+    """The loop's and the writer's side of a group, without a loop."""
+
+    def __init__(self, disk: FaultyDisk, group_id: int = 1) -> None:
+        directory = f"/g{group_id}"
+        disk.make_directory(directory)
+        group = GroupId(group_id)
+        self.log = SegmentLog(disk, directory, group, segment_bytes=16_384, segments=[], terms=TermStarts())
+        self.files = GroupFiles(
+            disk=disk,
+            directory=directory,
+            group_id=group,
+            hard_state=HardStateFile(disk, directory, group),
+            mark=Mark(1, Index(0)),
+            plan=None,
+            file=None,
+        )
+
+    def append(self, *bodies: bytes | bytearray, term: int = 1) -> AppendEntries:
+        placed: list[PlacedEntry] = []
+        for body in bodies:
+            index = Index(self.log.last_index + 1)
+            placed.append(self.log.append(Entry(Term(term), index, EntryKind.COMMANDS, len(body), [body])))
+        return AppendEntries(self.files, placed)
+
+    def save(self, term: int) -> SaveHardState:
+        return SaveHardState(self.files, HardState(Term(term), NodeId(1)))
+
+    def stored(self) -> list[bytes]:
+        return [bytes(view[found.body]) for found, view in self.log.written_entries(Index(1))]
+
+
+def test_hard_states_go_to_the_disk_before_entries() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    disk.log.clear()
+    answers = LogWriter().write_round([one.append(b"x"), one.save(3)])
+    assert answers == [HardStatePersisted(GroupId(1), Term(3)), EntriesPersisted(GroupId(1), Term(1), Index(1))]
+    paths = [path for kind, path in disk.log if kind in {"write", "sync"}]
+    last_state = max(at for at, path in enumerate(paths) if "hard_state" in path)
+    first_entry = min(at for at, path in enumerate(paths) if ".log" in path)
+    assert last_state < first_entry
+
+
+def test_a_round_syncs_each_file_once_however_many_entries() -> None:
+    disk = FaultyDisk()
+    one, two = OneGroup(disk, 1), OneGroup(disk, 2)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a"), two.append(b"b")])
+    disk.calls.clear()
+    jobs = [group.append(b"%d" % number) for number in range(50) for group in (one, two)]
+    answers = writer.write_round(jobs)
+    assert answers == [EntriesPersisted(GroupId(at), Term(1), Index(51)) for at in (1, 2)]
+    assert disk.calls == {"sync": 2, "write": 4}, "a vectored write, a sync and a mark for each group"
+
+
+def test_a_segment_that_is_left_is_synced_before_the_next_is_written() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    LogWriter().write_round([one.append(*[bytes(5_000)] * 5)])
+    events = [(kind, path.removesuffix(".new")) for kind, path in disk.log if kind in {"write", "sync"}]
+    first, second = one.log.segment_path(1), one.log.segment_path(3)
+    entries_of_second = [at for at, event in enumerate(events) if event == ("write", second)][1]
+    assert ("sync", first) in events[events.index(("write", first)) + 2 : entries_of_second]
+
+
+def test_an_entry_larger_than_a_segment_gets_its_own() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    bodies = [b"small", b"large" * 10_000, b"small again"]
+    LogWriter().write_round([one.append(*bodies)])
+    assert one.stored() == bodies
+    assert len(disk.content(one.log.segment_path(2))) == 57_344
+
+
+@pytest.mark.parametrize("full", ["create", "write"])
+def test_on_a_full_disk_entries_wait_in_order_and_are_acknowledged_when_written(full: str) -> None:
+    disk = FaultyDisk()
+    one, other = OneGroup(disk, 1), OneGroup(disk, 2)
+    writer = LogWriter()
+    disk.no_space = {full}
+    assert writer.write_round([one.append(b"a", b"b")]) == [DiskFull(GroupId(1))]
+    assert writer.write_round([one.append(b"c")]) == [DiskFull(GroupId(1))]
+    assert writer.write_round([Retry(one.files)]) == [DiskFull(GroupId(1))]
+    disk.no_space = set()
+    assert writer.write_round([other.append(b"z")]) == [EntriesPersisted(GroupId(2), Term(1), Index(1))]
+    assert writer.write_round([Retry(one.files)]) == [EntriesPersisted(GroupId(1), Term(1), Index(3))]
+    assert one.stored() == [b"a", b"b", b"c"]
+    assert writer.write_round([Retry(one.files)]) == []
+
+
+def test_what_fits_before_the_disk_is_full_is_acknowledged() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a")])
+    disk.no_space = {"create"}
+    answers = writer.write_round([one.append(b"b", bytes(20_000), b"d")])
+    assert answers == [EntriesPersisted(GroupId(1), Term(1), Index(2)), DiskFull(GroupId(1))]
+    disk.no_space = set()
+    assert writer.write_round([Retry(one.files)]) == [EntriesPersisted(GroupId(1), Term(1), Index(4))]
+
+
+def test_a_failed_sync_is_raised_and_acknowledges_nothing() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a")])
+    disk.sync_error = OSError(errno.EIO, "bad sector")
+    with pytest.raises(OSError, match="bad sector"):
+        writer.write_round([one.append(b"b")])
+
+
+def test_a_sync_that_finds_no_space_is_no_full_disk_but_a_failed_sync() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a")])
+    disk.sync_error = OSError(errno.ENOSPC, "delayed allocation")
+    with pytest.raises(OSError, match="delayed"):
+        writer.write_round([one.append(b"b")])
+
+
+def test_any_other_write_error_is_raised() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    disk.cut_at = disk.call_count + 1
+    with pytest.raises(OSError, match="power"):
+        LogWriter().write_round([one.append(b"a")])
+
+
+def test_a_buffer_that_changed_is_not_written_and_nothing_after_it() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    body = bytearray(b"as proposed")
+    job = one.append(b"before", body, b"after")
+    body[0] ^= 1
+    writer = LogWriter()
+    assert writer.write_round([job]) == [
+        EntryChanged(GroupId(1), Index(2)),
+        EntriesPersisted(GroupId(1), Term(1), Index(1)),
+    ]
+    assert writer.write_round([one.append(b"later")]) == []
+    assert one.stored() == [b"before"]
+
+
+def test_closing_makes_the_mark_durable_and_gives_up_what_waits_for_space() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a")])
+    disk.no_space = {"write"}
+    writer.write_round([one.append(b"b")])
+    disk.no_space = set()
+    assert writer.write_round([CloseFiles(one.files)]) == [FilesClosed(GroupId(1))]
+    from raft.segments import read_segment_header
+
+    copy = disk.crash(1)
+    path = one.log.segment_path(1)
+    assert read_segment_header(path, memoryview(copy.content(path)), GroupId(1), Index(1)).durable == 1
