@@ -116,7 +116,6 @@ class SplitManifest(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     totals_before: TotalsValue
     totals: TotalsValue
     attributes: list[tuple[str, str]]
-    merge_ms: int = 0
 
     @property
     def row_count(self) -> int:

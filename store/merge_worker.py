@@ -1,0 +1,64 @@
+"""The process of one merge job: `python -m store.merge_worker`, a `MergeJob` on standard input, a `WorkerAnswer` out.
+
+A process of its own keeps decoding, sorting and Parquet off the event loop and out of its memory. Exit codes: 0 done,
+1 the job failed (the answer says how), 2 the job could not be read. It runs at a lower priority than the node.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import msgspec
+
+from .errors import MergeError
+from .manifest import SplitManifest
+from .merge_job import MergeJob, run
+
+NICE = 5
+DONE, FAILED, NO_JOB = 0, 1, 2
+
+
+class WorkerAnswer(msgspec.Struct, array_like=True, frozen=True):
+    """Either a packed manifest, or the class and text of an error."""
+
+    manifest: bytes | None
+    error: str | None = None
+    message: str | None = None
+
+    def result(self) -> SplitManifest:
+        """Raises: MergeError, DamagedRunError."""
+        if self.manifest is None:
+            raise MergeError(f"{self.error}: {self.message}")
+        return SplitManifest.unpack(self.manifest)
+
+
+def read_answer(output: bytes, exit_code: int) -> SplitManifest:
+    """What a worker wrote and how it ended. Raises: MergeError, DamagedRunError."""
+    try:
+        answer = msgspec.msgpack.decode(output, type=WorkerAnswer)
+    except msgspec.DecodeError as error:
+        raise MergeError(f"the merge worker ended with {exit_code} and without an answer") from error
+    return answer.result()
+
+
+def main() -> int:
+    os.nice(NICE)
+    try:
+        job = MergeJob.unpack(sys.stdin.buffer.read())
+    except MergeError as error:
+        return _say(WorkerAnswer(None, type(error).__name__, str(error)), NO_JOB)
+    try:
+        return _say(WorkerAnswer(run(job).pack()), DONE)
+    except Exception as error:  # noqa: BLE001 - the top of the process: every failure becomes its answer
+        return _say(WorkerAnswer(None, type(error).__name__, str(error)), FAILED)
+
+
+def _say(answer: WorkerAnswer, exit_code: int) -> int:
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
+    sys.stdout.buffer.flush()
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
