@@ -32,6 +32,8 @@ PROBLEMS: tuple[tuple[type[Exception], Problem], ...] = (
     (sharding.UnknownPartitionError, Problem(404, "UNKNOWN_TOPIC_OR_PARTITION")),
     (sharding.GroupNotFoundError, Problem(404, "GROUP_ID_NOT_FOUND")),
     (sharding.TopicExistsError, Problem(409, "TOPIC_ALREADY_EXISTS")),
+    (sharding.GroupSubscribedToTopicError, Problem(409, "GROUP_SUBSCRIBED_TO_TOPIC")),
+    (sharding.OverloadedError, Problem(429, "THROTTLING_QUOTA_EXCEEDED")),
     (sharding.NonEmptyGroupError, Problem(409, "NON_EMPTY_GROUP")),
     (sharding.InvalidTopicError, Problem(400, "INVALID_TOPIC_EXCEPTION")),
     (sharding.InvalidConfigError, Problem(400, "INVALID_CONFIG")),
@@ -54,6 +56,7 @@ PROBLEMS: tuple[tuple[type[Exception], Problem], ...] = (
     (store.InvalidQueryError, Problem(400, "INVALID_REQUEST")),
     (store.InvalidSchemaError, Problem(400, "INVALID_REQUEST")),
     (store.QueryTooLargeError, Problem(413, "QUERY_TOO_LARGE")),
+    (store.BatchError, Problem(400, "INVALID_RECORD")),
     (store.StoreError, Problem(500, "UNKNOWN_SERVER_ERROR")),
 )
 
