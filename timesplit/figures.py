@@ -1,0 +1,44 @@
+"""What each layer has counted, as figures for /metrics."""
+
+from collections.abc import Iterable
+
+from gateway.kafka.dispatch import API_TABLE
+from gateway.kafka.metrics import KafkaMetrics
+from gateway.wire.error_codes import ErrorCode
+from sharding.node import Node
+
+from .telemetry import Figure
+
+
+def kafka_figures(metrics: KafkaMetrics) -> Iterable[Figure]:
+    names = {key: row.messages for key, row in API_TABLE.items()}
+    for key, count in enumerate(metrics.requests):
+        if count:
+            labels = {"api": names.get(key, str(key))}
+            yield Figure(name="kafka_requests", help="by API", value=count, is_counter=True, labels=labels)
+    for code, count in sorted(metrics.errors.items()):
+        labels = {"code": ErrorCode(code).name}
+        yield Figure(name="kafka_errors", help="refusals by code", value=count, is_counter=True, labels=labels)
+    for reason, count in metrics.closed.items():
+        labels = {"reason": reason.value}
+        yield Figure(name="kafka_closed", help="ended connections", value=count, is_counter=True, labels=labels)
+    counters = {
+        "kafka_bytes_in": metrics.bytes_in,
+        "kafka_bytes_out": metrics.bytes_out,
+        "kafka_malformed_frames": metrics.malformed_frames,
+        "kafka_connections_opened": metrics.connections_opened,
+        "kafka_frames_waited": metrics.frames_waited,
+    }
+    for name, value in counters.items():
+        yield Figure(name=name, help="since start", value=value, is_counter=True)
+    yield Figure(name="kafka_connections", help="open now", value=metrics.connections_open)
+    yield Figure(name="kafka_frame_bytes", help="memory of large frames now", value=metrics.frame_bytes_held)
+
+
+def node_figures(node: Node) -> Iterable[Figure]:
+    yield Figure(name="topics", help="topics of the catalog", value=len(node.topics()))
+    for topic in node.topics():
+        labels = {"topic": topic.name}
+        partitions = [node.partition(topic, index) for index in range(topic.partition_count)]
+        count = sum(partition.high_watermark - partition.log_start for partition in partitions)
+        yield Figure(name="topic_records", help="between log start and end", value=count, labels=labels)
