@@ -67,6 +67,14 @@ def _is_same(first: object, second: object) -> bool:
 
 def read_unsigned(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
     """Read an unsigned varint of at most 32 bits in at most 5 bytes."""
+    # The sizes of usual batches take two bytes: written out, that is a third of the loop's time.
+    if position + 2 <= end:
+        byte = buffer[position]
+        if byte < 0x80:
+            return byte, position + 1
+        second = buffer[position + 1]
+        if second < 0x80:
+            return byte & 0x7F | second << 7, position + 2
     value = shift = 0
     while position < end:
         byte = buffer[position]
@@ -97,15 +105,8 @@ def unsigned(value: int) -> bytes:
 # Lengths
 
 
-def _compact_size(buffer: memoryview, position: int, end: int) -> tuple[int, int]:
-    size, position = read_unsigned(buffer, position, end)
-    if size - 1 > end - position:
-        raise MalformedError(f"{size - 1} bytes announced at byte {position}, {end - position} left")
-    return size - 1, position
-
-
 def _legacy_size(prefix: Struct, buffer: memoryview, position: int, end: int) -> tuple[int, int]:
-    (size,) = cast("tuple[int]", prefix.unpack_from(buffer, position))
+    size: int = prefix.unpack_from(buffer, position)[0]
     position += prefix.size
     if not -1 <= size <= end - position:
         raise MalformedError(f"{size} bytes announced at byte {position}, {end - position} left")
@@ -122,10 +123,8 @@ def _not_null(value: T | None, position: int) -> T:
 
 
 def read_compact_nullable_string(buffer: memoryview, position: int, end: int) -> tuple[str | None, int]:
-    size, position = _compact_size(buffer, position, end)
-    if size < 0:
-        return None, position
-    return str(buffer[position : position + size], "utf-8"), position + size
+    value, position = read_compact_records(buffer, position, end)
+    return None if value is None else str(value, "utf-8"), position
 
 
 def read_compact_string(buffer: memoryview, position: int, end: int) -> tuple[str, int]:
@@ -220,8 +219,11 @@ def write_legacy_bytes(write: Write, value: Buffer) -> None:
 
 
 def read_compact_records(buffer: memoryview, position: int, end: int) -> tuple[memoryview | None, int]:
-    size, position = _compact_size(buffer, position, end)
-    return (None, position) if size < 0 else (buffer[position : position + size], position + size)
+    size, position = read_unsigned(buffer, position, end)
+    stop = position + size - 1
+    if stop > end:
+        raise MalformedError(f"{size - 1} bytes announced at byte {position}, {end - position} left")
+    return (None, position) if size == 0 else (buffer[position:stop], stop)
 
 
 def read_legacy_records(buffer: memoryview, position: int, end: int) -> tuple[memoryview | None, int]:
@@ -249,7 +251,7 @@ def read_compact_count(buffer: memoryview, position: int, end: int, least: int) 
 
 def read_legacy_nullable_count(buffer: memoryview, position: int, end: int, least: int) -> tuple[int, int]:
     """Read how many elements follow; -1 for a null array."""
-    (count,) = cast("tuple[int]", INT32.unpack_from(buffer, position))
+    count: int = INT32.unpack_from(buffer, position)[0]
     position += 4
     if count < -1 or count * least > end - position:
         raise MalformedError(f"{count} elements of {least} bytes or more in {end - position} bytes")
@@ -319,39 +321,37 @@ class Pieces:
     def write_compact_records(self, records: Records | None) -> None:
         if records is None:
             self.small.append(COMPACT_NULL)
-            return
-        parts, size = _measured(records)
-        self.small.append(unsigned(size + 1))
-        self._take(parts)
+        elif isinstance(records, bytes | bytearray | memoryview):
+            self.small.append(unsigned(len(records) + 1))
+            self._take(records)  # pyright: ignore[reportArgumentType]  a memoryview is a Sequence, too
+        else:
+            self.small.append(unsigned(sum(map(len, records)) + 1))
+            for part in records:
+                self._take(part)
 
     def write_legacy_records(self, records: Records | None) -> None:
         if records is None:
             self.small.append(LEGACY_NULL)
-            return
-        parts, size = _measured(records)
-        self.small.append(INT32.pack(size))
-        self._take(parts)
+        elif isinstance(records, bytes | bytearray | memoryview):
+            self.small.append(INT32.pack(len(records)))
+            self._take(records)  # pyright: ignore[reportArgumentType]  a memoryview is a Sequence, too
+        else:
+            self.small.append(INT32.pack(sum(map(len, records))))
+            for part in records:
+                self._take(part)
 
-    def _take(self, parts: Sequence[Buffer]) -> None:
-        for part in parts:
-            if len(part) <= COPIED_BYTES_MAX:
-                self.small.append(part)
-            else:
-                self.done.append(b"".join(self.small))
-                self.small.clear()
-                self.done.append(part)
+    def _take(self, part: Buffer) -> None:
+        if len(part) <= COPIED_BYTES_MAX:
+            self.small.append(part)
+        else:
+            self.done.append(b"".join(self.small))
+            self.small.clear()
+            self.done.append(part)
 
     def finish(self) -> list[Buffer]:
         if self.small:
             self.done.append(b"".join(self.small))
         return self.done
-
-
-def _measured(records: Records) -> tuple[Sequence[Buffer], int]:
-    if isinstance(records, bytes | bytearray | memoryview):
-        whole = cast("Buffer", records)
-        return (whole,), len(whole)
-    return records, sum(map(len, records))
 
 
 def decoders(

@@ -5,7 +5,7 @@ Source: clients/src/main/resources/common/message/README.md in Kafka.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -86,6 +86,25 @@ class MessageSchema:
     versions: Versions
     flexible: Versions
     top: StructSchema
+
+
+def structs_of(structure: StructSchema, versions: Iterable[int]) -> Iterable[StructSchema]:
+    """Return the structure and all below it that some of the versions hold, outer ones first."""
+    seen = {structure.name: structure}
+    for found in structure.fields:
+        if found.structure is not None and any(version in found.versions for version in versions):
+            for inner in structs_of(found.structure, versions):
+                seen.setdefault(inner.name, inner)
+    return seen.values()
+
+
+def has_records(structure: StructSchema, versions: Versions) -> bool:
+    return any(
+        found.kind == "records"
+        for inner in structs_of(structure, versions)
+        for found in inner.fields
+        if any(version in found.versions for version in versions)
+    )
 
 
 def snake(name: str) -> str:

@@ -173,7 +173,11 @@ def _decode_alter_configs_resource_2(b, p, end):
         p = q
     else:
         resource_name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     configs = []
     append = configs.append
     for _ in range(n):
@@ -187,7 +191,11 @@ def _decode_alter_configs_resource_2(b, p, end):
 
 
 def _decode_alter_configs_request_2(b, p, end):
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     resources = []
     append = resources.append
     for _ in range(n):

@@ -294,27 +294,35 @@ def _encode_api_versions_response_3(o, w):
     tags = []
     if o.supported_features:
         inner = []
+        outer, w = w, inner.append
         x = o.supported_features
         n = len(x) + 1
-        inner.append(BYTE[n] if n < 128 else unsigned(n))
+        w(BYTE[n] if n < 128 else unsigned(n))
         for item in x:
-            _encode_supported_feature_key_3(item, inner.append)
+            _encode_supported_feature_key_3(item, w)
+        w = outer
         tags.append((0, inner))
     if o.finalized_features_epoch != -1:
         inner = []
-        inner.append(_q.pack(o.finalized_features_epoch))
+        outer, w = w, inner.append
+        w(_q.pack(o.finalized_features_epoch))
+        w = outer
         tags.append((1, inner))
     if o.finalized_features:
         inner = []
+        outer, w = w, inner.append
         x = o.finalized_features
         n = len(x) + 1
-        inner.append(BYTE[n] if n < 128 else unsigned(n))
+        w(BYTE[n] if n < 128 else unsigned(n))
         for item in x:
-            _encode_finalized_feature_key_3(item, inner.append)
+            _encode_finalized_feature_key_3(item, w)
+        w = outer
         tags.append((2, inner))
     if o.zk_migration_ready:
         inner = []
-        inner.append(_t.pack(o.zk_migration_ready))
+        outer, w = w, inner.append
+        w(_t.pack(o.zk_migration_ready))
+        w = outer
         tags.append((3, inner))
     if tags:
         write_tags(w, tags)

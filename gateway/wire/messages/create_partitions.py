@@ -137,7 +137,11 @@ def _decode_create_partitions_request_0(b, p, end):
 
 
 def _decode_create_partitions_assignment_2(b, p, end):
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     broker_ids = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -156,7 +160,11 @@ def _decode_create_partitions_topic_2(b, p, end):
         name, p = read_compact_string(b, p, end)
     (count,) = _i.unpack_from(b, p)
     p += 4
-    n, p = read_compact_nullable_count(b, p, end, 2)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 2 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 2)
     if n < 0:
         assignments = None
     else:
@@ -173,7 +181,11 @@ def _decode_create_partitions_topic_2(b, p, end):
 
 
 def _decode_create_partitions_request_2(b, p, end):
-    n, p = read_compact_count(b, p, end, 7)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 7 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 7)
     topics = []
     append = topics.append
     for _ in range(n):

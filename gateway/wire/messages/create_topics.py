@@ -219,7 +219,11 @@ def _decode_create_topics_request_2(b, p, end):
 def _decode_creatable_replica_assignment_5(b, p, end):
     (partition_index,) = _i.unpack_from(b, p)
     p += 4
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     broker_ids = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -258,13 +262,21 @@ def _decode_creatable_topic_5(b, p, end):
         name, p = read_compact_string(b, p, end)
     num_partitions, replication_factor = _ih.unpack_from(b, p)
     p += 6
-    n, p = read_compact_count(b, p, end, 6)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 6 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 6)
     assignments = []
     append = assignments.append
     for _ in range(n):
         item, p = _decode_creatable_replica_assignment_5(b, p, end)
         append(item)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     configs = []
     append = configs.append
     for _ in range(n):
@@ -278,7 +290,11 @@ def _decode_creatable_topic_5(b, p, end):
 
 
 def _decode_create_topics_request_5(b, p, end):
-    n, p = read_compact_count(b, p, end, 10)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 10 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 10)
     topics = []
     append = topics.append
     for _ in range(n):
@@ -532,7 +548,9 @@ def _encode_creatable_topic_result_5(o, w):
     tags = []
     if o.topic_config_error_code != 0:
         inner = []
-        inner.append(_h.pack(o.topic_config_error_code))
+        outer, w = w, inner.append
+        w(_h.pack(o.topic_config_error_code))
+        w = outer
         tags.append((0, inner))
     if tags:
         write_tags(w, tags)
@@ -569,7 +587,9 @@ def _encode_creatable_topic_result_7(o, w):
     tags = []
     if o.topic_config_error_code != 0:
         inner = []
-        inner.append(_h.pack(o.topic_config_error_code))
+        outer, w = w, inner.append
+        w(_h.pack(o.topic_config_error_code))
+        w = outer
         tags.append((0, inner))
     if tags:
         write_tags(w, tags)

@@ -65,7 +65,11 @@ def _decode_delete_groups_request_0(b, p, end):
 
 
 def _decode_delete_groups_request_2(b, p, end):
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     groups_names = []
     append = groups_names.append
     for _ in range(n):

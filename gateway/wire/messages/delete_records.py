@@ -134,7 +134,11 @@ def _decode_delete_records_topic_2(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 13)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 13 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 13)
     partitions = []
     append = partitions.append
     for _ in range(n):
@@ -148,7 +152,11 @@ def _decode_delete_records_topic_2(b, p, end):
 
 
 def _decode_delete_records_request_2(b, p, end):
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):

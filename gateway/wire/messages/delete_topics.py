@@ -97,7 +97,11 @@ def _decode_delete_topics_request_1(b, p, end):
 
 
 def _decode_delete_topics_request_4(b, p, end):
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     topic_names = []
     append = topic_names.append
     for _ in range(n):
@@ -125,7 +129,11 @@ def _decode_delete_topic_state_6(b, p, end):
 
 
 def _decode_delete_topics_request_6(b, p, end):
-    n, p = read_compact_count(b, p, end, 18)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
     topics = []
     append = topics.append
     for _ in range(n):

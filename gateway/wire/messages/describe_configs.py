@@ -195,7 +195,11 @@ def _decode_describe_configs_resource_4(b, p, end):
         p = q
     else:
         resource_name, p = read_compact_string(b, p, end)
-    n, p = read_compact_nullable_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 1)
     if n < 0:
         configuration_keys = None
     else:
@@ -212,7 +216,11 @@ def _decode_describe_configs_resource_4(b, p, end):
 
 
 def _decode_describe_configs_request_4(b, p, end):
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     resources = []
     append = resources.append
     for _ in range(n):

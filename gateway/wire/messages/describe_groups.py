@@ -141,7 +141,11 @@ def _decode_describe_groups_request_3(b, p, end):
 
 
 def _decode_describe_groups_request_5(b, p, end):
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     groups = []
     append = groups.append
     for _ in range(n):

@@ -145,7 +145,11 @@ def _decode_describable_log_dir_topic_2(b, p, end):
         p = q
     else:
         topic, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     partitions = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -156,7 +160,11 @@ def _decode_describable_log_dir_topic_2(b, p, end):
 
 
 def _decode_describe_log_dirs_request_2(b, p, end):
-    n, p = read_compact_nullable_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 3)
     if n < 0:
         topics = None
     else:

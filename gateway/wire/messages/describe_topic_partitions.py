@@ -162,7 +162,11 @@ def _decode_cursor_0(b, p, end):
 
 
 def _decode_describe_topic_partitions_request_0(b, p, end):
-    n, p = read_compact_count(b, p, end, 2)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 2 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 2)
     topics = []
     append = topics.append
     for _ in range(n):

@@ -424,7 +424,11 @@ def _decode_fetch_topic_12(b, p, end):
         p = q
     else:
         topic, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 33)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 33 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 33)
     partitions = []
     append = partitions.append
     for _ in range(n):
@@ -444,7 +448,11 @@ def _decode_forgotten_topic_12(b, p, end):
         p = q
     else:
         topic, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     partitions = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -457,13 +465,21 @@ def _decode_forgotten_topic_12(b, p, end):
 def _decode_fetch_request_12(b, p, end):
     replica_id, max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch = _iiiibii.unpack_from(b, p)
     p += 25
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):
         item, p = _decode_fetch_topic_12(b, p, end)
         append(item)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     forgotten_topics_data = []
     append = forgotten_topics_data.append
     for _ in range(n):
@@ -639,7 +655,9 @@ def _encode_fetch_request_12(o, w):
     tags = []
     if o.cluster_id is not None:
         inner = []
-        write_compact_nullable_string(inner.append, o.cluster_id)
+        outer, w = w, inner.append
+        write_compact_nullable_string(w, o.cluster_id)
+        w = outer
         tags.append((0, inner))
     if tags:
         write_tags(w, tags)
@@ -1044,15 +1062,21 @@ def _encode_partition_data_12(o, w, pieces):
     tags = []
     if o.diverging_epoch is not None and o.diverging_epoch != EpochEndOffset():
         inner = []
-        _encode_epoch_end_offset_12(o.diverging_epoch, inner.append)
+        outer, w = w, inner.append
+        _encode_epoch_end_offset_12(o.diverging_epoch, w)
+        w = outer
         tags.append((0, inner))
     if o.current_leader is not None and o.current_leader != LeaderIdAndEpoch():
         inner = []
-        _encode_leader_id_and_epoch_12(o.current_leader, inner.append)
+        outer, w = w, inner.append
+        _encode_leader_id_and_epoch_12(o.current_leader, w)
+        w = outer
         tags.append((1, inner))
     if o.snapshot_id is not None and o.snapshot_id != SnapshotId():
         inner = []
-        _encode_snapshot_id_12(o.snapshot_id, inner.append)
+        outer, w = w, inner.append
+        _encode_snapshot_id_12(o.snapshot_id, w)
+        w = outer
         tags.append((2, inner))
     if tags:
         write_tags(w, tags)

@@ -131,7 +131,11 @@ def _decode_find_coordinator_request_3(b, p, end):
 def _decode_find_coordinator_request_4(b, p, end):
     (key_type,) = _b.unpack_from(b, p)
     p += 1
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     coordinator_keys = []
     append = coordinator_keys.append
     for _ in range(n):

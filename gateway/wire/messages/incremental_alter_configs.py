@@ -178,7 +178,11 @@ def _decode_alter_configs_resource_1(b, p, end):
         p = q
     else:
         resource_name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     configs = []
     append = configs.append
     for _ in range(n):
@@ -192,7 +196,11 @@ def _decode_alter_configs_resource_1(b, p, end):
 
 
 def _decode_incremental_alter_configs_request_1(b, p, end):
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     resources = []
     append = resources.append
     for _ in range(n):

@@ -294,7 +294,11 @@ def _decode_join_group_request_6(b, p, end):
         p = q
     else:
         protocol_type, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     protocols = []
     append = protocols.append
     for _ in range(n):
@@ -334,7 +338,11 @@ def _decode_join_group_request_8(b, p, end):
         p = q
     else:
         protocol_type, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     protocols = []
     append = protocols.append
     for _ in range(n):

@@ -168,7 +168,11 @@ def _decode_leave_group_request_4(b, p, end):
         p = q
     else:
         group_id, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     members = []
     append = members.append
     for _ in range(n):
@@ -214,7 +218,11 @@ def _decode_leave_group_request_5(b, p, end):
         p = q
     else:
         group_id, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     members = []
     append = members.append
     for _ in range(n):

@@ -82,7 +82,11 @@ def _decode_list_groups_request_3(b, p, end):
 
 
 def _decode_list_groups_request_4(b, p, end):
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     states_filter = []
     append = states_filter.append
     for _ in range(n):
@@ -96,13 +100,21 @@ def _decode_list_groups_request_4(b, p, end):
 
 
 def _decode_list_groups_request_5(b, p, end):
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     states_filter = []
     append = states_filter.append
     for _ in range(n):
         item, p = read_compact_string(b, p, end)
         append(item)
-    n, p = read_compact_count(b, p, end, 1)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 1 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 1)
     types_filter = []
     append = types_filter.append
     for _ in range(n):

@@ -203,7 +203,11 @@ def _decode_list_offsets_topic_6(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 17)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 17 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 17)
     partitions = []
     append = partitions.append
     for _ in range(n):
@@ -219,7 +223,11 @@ def _decode_list_offsets_topic_6(b, p, end):
 def _decode_list_offsets_request_6(b, p, end):
     replica_id, isolation_level = _ib.unpack_from(b, p)
     p += 5
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):
@@ -235,7 +243,11 @@ def _decode_list_offsets_request_6(b, p, end):
 def _decode_list_offsets_request_10(b, p, end):
     replica_id, isolation_level = _ib.unpack_from(b, p)
     p += 5
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):

@@ -247,7 +247,11 @@ def _decode_metadata_request_topic_9(b, p, end):
 
 
 def _decode_metadata_request_9(b, p, end):
-    n, p = read_compact_nullable_count(b, p, end, 2)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 2 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 2)
     if n < 0:
         topics = None
     else:
@@ -280,7 +284,11 @@ def _decode_metadata_request_topic_10(b, p, end):
 
 
 def _decode_metadata_request_10(b, p, end):
-    n, p = read_compact_nullable_count(b, p, end, 18)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 18)
     if n < 0:
         topics = None
     else:
@@ -297,7 +305,11 @@ def _decode_metadata_request_10(b, p, end):
 
 
 def _decode_metadata_request_11(b, p, end):
-    n, p = read_compact_nullable_count(b, p, end, 18)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 18)
     if n < 0:
         topics = None
     else:

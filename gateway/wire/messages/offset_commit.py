@@ -311,7 +311,11 @@ def _decode_offset_commit_request_topic_8(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 18)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
     partitions = []
     append = partitions.append
     for _ in range(n):
@@ -345,7 +349,11 @@ def _decode_offset_commit_request_8(b, p, end):
         p = q
     else:
         group_instance_id, p = read_compact_nullable_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):

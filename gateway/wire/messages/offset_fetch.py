@@ -230,7 +230,11 @@ def _decode_offset_fetch_request_topic_6(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     partition_indexes = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -247,7 +251,11 @@ def _decode_offset_fetch_request_6(b, p, end):
         p = q
     else:
         group_id, p = read_compact_string(b, p, end)
-    n, p = read_compact_nullable_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 3)
     if n < 0:
         topics = None
     else:
@@ -270,7 +278,11 @@ def _decode_offset_fetch_request_7(b, p, end):
         p = q
     else:
         group_id, p = read_compact_string(b, p, end)
-    n, p = read_compact_nullable_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 3)
     if n < 0:
         topics = None
     else:
@@ -293,7 +305,11 @@ def _decode_offset_fetch_request_topics_8(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 4)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
     partition_indexes = unpack_from(f">{n}i", b, p)
     p += 4 * n
     tags = b[p]
@@ -310,7 +326,11 @@ def _decode_offset_fetch_request_group_8(b, p, end):
         p = q
     else:
         group_id, p = read_compact_string(b, p, end)
-    n, p = read_compact_nullable_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 3)
     if n < 0:
         topics = None
     else:
@@ -327,7 +347,11 @@ def _decode_offset_fetch_request_group_8(b, p, end):
 
 
 def _decode_offset_fetch_request_8(b, p, end):
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     groups = []
     append = groups.append
     for _ in range(n):
@@ -355,7 +379,11 @@ def _decode_offset_fetch_request_group_9(b, p, end):
         member_id, p = read_compact_nullable_string(b, p, end)
     (member_epoch,) = _i.unpack_from(b, p)
     p += 4
-    n, p = read_compact_nullable_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_nullable_count(b, p, end, 3)
     if n < 0:
         topics = None
     else:
@@ -372,7 +400,11 @@ def _decode_offset_fetch_request_group_9(b, p, end):
 
 
 def _decode_offset_fetch_request_9(b, p, end):
-    n, p = read_compact_count(b, p, end, 8)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 8 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 8)
     groups = []
     append = groups.append
     for _ in range(n):

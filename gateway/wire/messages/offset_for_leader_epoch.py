@@ -151,7 +151,11 @@ def _decode_offset_for_leader_topic_4(b, p, end):
         p = q
     else:
         topic, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 13)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 13 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 13)
     partitions = []
     append = partitions.append
     for _ in range(n):
@@ -167,7 +171,11 @@ def _decode_offset_for_leader_topic_4(b, p, end):
 def _decode_offset_for_leader_epoch_request_4(b, p, end):
     (replica_id,) = _i.unpack_from(b, p)
     p += 4
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topics = []
     append = topics.append
     for _ in range(n):

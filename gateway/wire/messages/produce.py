@@ -221,7 +221,11 @@ def _decode_topic_produce_data_9(b, p, end):
         p = q
     else:
         name, p = read_compact_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 6)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 6 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 6)
     partition_data = []
     append = partition_data.append
     for _ in range(n):
@@ -243,7 +247,11 @@ def _decode_produce_request_9(b, p, end):
         transactional_id, p = read_compact_nullable_string(b, p, end)
     acks, timeout_ms = _hi.unpack_from(b, p)
     p += 6
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     topic_data = []
     append = topic_data.append
     for _ in range(n):
@@ -696,7 +704,9 @@ def _encode_partition_produce_response_10(o, w):
     tags = []
     if o.current_leader is not None and o.current_leader != LeaderIdAndEpoch():
         inner = []
-        _encode_leader_id_and_epoch_10(o.current_leader, inner.append)
+        outer, w = w, inner.append
+        _encode_leader_id_and_epoch_10(o.current_leader, w)
+        w = outer
         tags.append((0, inner))
     if tags:
         write_tags(w, tags)
@@ -738,11 +748,13 @@ def _encode_produce_response_10(o, w):
     tags = []
     if o.node_endpoints:
         inner = []
+        outer, w = w, inner.append
         x = o.node_endpoints
         n = len(x) + 1
-        inner.append(BYTE[n] if n < 128 else unsigned(n))
+        w(BYTE[n] if n < 128 else unsigned(n))
         for item in x:
-            _encode_node_endpoint_10(item, inner.append)
+            _encode_node_endpoint_10(item, w)
+        w = outer
         tags.append((0, inner))
     if tags:
         write_tags(w, tags)

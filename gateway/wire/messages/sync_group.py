@@ -203,7 +203,11 @@ def _decode_sync_group_request_4(b, p, end):
         p = q
     else:
         group_instance_id, p = read_compact_nullable_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     assignments = []
     append = assignments.append
     for _ in range(n):
@@ -249,7 +253,11 @@ def _decode_sync_group_request_5(b, p, end):
         p = q
     else:
         protocol_name, p = read_compact_nullable_string(b, p, end)
-    n, p = read_compact_count(b, p, end, 3)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 3 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 3)
     assignments = []
     append = assignments.append
     for _ in range(n):

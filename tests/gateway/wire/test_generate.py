@@ -98,7 +98,7 @@ def test_versions_of_old_clients_are_spoken() -> None:
     [
         ("ThrottleTimeMs", "throttle_time_ms"),
         ("OffsetForLeaderEpoch", "offset_for_leader_epoch"),
-        ("LastKnownELRs", "last_known_el_rs"),
+        ("KRaftVersionFeature", "k_raft_version_feature"),
     ],
 )
 def test_names_become_snake_case(name: str, expected: str) -> None:
@@ -149,3 +149,5 @@ def test_what_the_generator_does_not_know_is_refused() -> None:
         small_module(kind="int128")
     with pytest.raises(GenerateError, match="called like a local variable"):
         small_module(field="End")
+    with pytest.raises(GenerateError, match="records that cannot be null"):
+        small_module(kind="records")
