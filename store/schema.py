@@ -3,13 +3,18 @@
 A value that is not a JSON object has no attributes: all are null, and it is counted. A key that is missing, or whose
 JSON type is not the declared one, is null. A boolean is no number, 1.0 is no long, an integer is a double; integers
 beyond int64 are null. Where a key stands twice, the last one counts.
+
+ASCII values are read by msgspec, which skips undeclared keys (0.17 us for two attributes of seven, orjson 0.47); it
+takes any bytes for text in what it skips, so all others are read by orjson. A fuzz of 600,000 damaged values found one
+difference: a number that no double can hold (1e999) makes orjson refuse the whole value, and msgspec only sometimes.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, cast
 
 import msgspec
@@ -31,6 +36,7 @@ INT64_MAX: Final = (1 << 63) - 1
 # No parenthesis, comma or blank: names stand in `sum(qty)` and in lists. A leading underscore is ours (`_ts`).
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_SCALAR = int | float | str | bool | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -111,22 +117,63 @@ class AttributeDecoder:
     a list left behind. One thread at a time; columns already handed out may be read from any.
     """
 
-    __slots__ = ("_schema", "_words")
+    __slots__ = ("_decoder", "_fields", "_nothing", "_row", "_schema", "_words")
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._words = {name: _Words() for name, kind in schema.attributes.items() if kind is AttributeType.STRING}
+        # Attributes by position: their names need not be names in Python.
+        self._fields = {name: f"field_{number}" for number, name in enumerate(schema.attributes)}
+        self._row = msgspec.defstruct(
+            "Row",
+            [(field, _SCALAR, None) for field in self._fields.values()],
+            rename={field: name for name, field in self._fields.items()},
+            gc=False,
+        )
+        self._nothing = self._row()
+        self._decoder = msgspec.json.Decoder(self._row)
 
     @property
     def schema(self) -> Schema:
         return self._schema
 
-    def decode(self, values: Sequence[bytes | memoryview | None]) -> tuple[dict[str, Column], int]:
+    def decode(self, values: Sequence[bytes | None]) -> tuple[dict[str, Column], int]:
         """(columns of all attributes, count of values that are no JSON object)."""
-        rows, not_json_count = _objects(values)
-        attributes = self._schema.attributes
-        columns = {name: self._column(name, kind, [row.get(name) for row in rows]) for name, kind in attributes.items()}
+        rows, not_json_count = self._rows(values)
+        columns: dict[str, Column] = {}
+        for name, kind in self._schema.attributes.items():
+            found: list[object] = list(map(attrgetter(self._fields[name]), rows))
+            columns[name] = self._column(name, kind, found)
         return columns, not_json_count
+
+    def _rows(self, values: Sequence[bytes | None]) -> tuple[list[msgspec.Struct], int]:
+        """One struct per value."""
+        rows: list[msgspec.Struct] = []
+        decode, nothing = self._decoder.decode, self._nothing
+        not_json_count = 0
+        for value in values:
+            row: msgspec.Struct | None = None
+            if value is not None:
+                try:
+                    row = decode(value) if value.isascii() else self._row_or_none(value)
+                except (msgspec.ValidationError, RecursionError):
+                    # A list or object under a declared key, or no object at all.
+                    row = self._row_or_none(value)
+                except msgspec.DecodeError:
+                    row = None
+            rows.append(nothing if row is None else row)
+            not_json_count += row is None
+        return rows, not_json_count
+
+    def _row_or_none(self, value: bytes) -> msgspec.Struct | None:
+        try:
+            found: object = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(found, dict):
+            return None
+        row = cast("dict[str, object]", found)
+        return self._row(*[row.get(name) for name in self._fields])
 
     def _column(self, name: str, kind: AttributeType, found: list[object]) -> Column:
         match kind:
@@ -188,23 +235,6 @@ def _attribute_type(name: str, type_name: str) -> AttributeType:
         raise InvalidSchemaError(f"attribute {name!r} has type {type_name!r}, not one of {names}") from None
 
 
-def _objects(values: Iterable[bytes | memoryview | None]) -> tuple[list[dict[str, object]], int]:
-    rows: list[dict[str, object]] = []
-    not_json_count = 0
-    nothing: dict[str, object] = {}
-    for value in values:
-        try:
-            row = orjson.loads(value) if value is not None else None
-        except orjson.JSONDecodeError:
-            row = None
-        if type(row) is dict:
-            rows.append(cast("dict[str, object]", row))
-        else:
-            rows.append(nothing)
-            not_json_count += 1
-    return rows, not_json_count
-
-
 def _column_of(
     found: list[object], dtype: DTypeLike, exact: frozenset[type], read_or_none: Callable[[object], object | None]
 ) -> Column:
@@ -226,7 +256,12 @@ def _long_or_none(value: object) -> int | None:
 
 
 def _double_or_none(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _boolean_or_none(value: object) -> bool | None:

@@ -14,7 +14,12 @@ from store.schema import ATTRIBUTE_COUNT_MAX, AttributeDecoder, AttributeType, S
 ALL_TYPES = Schema.of({"l": "long", "d": "double", "s": "string", "b": "boolean", "t": "timestamp"}, ["l", "d", "t"])
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(10**300), 10**300)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
     max_leaves=3,
 )
@@ -46,10 +51,9 @@ def expected(kind: AttributeType, value: object) -> object:
             return value if type(value) is str else None
 
 
-@given(st.lists(rows, max_size=30))
-def test_decoding_equals_reading_value_by_value(objects: list[dict[str, object]]) -> None:
-    # Integers past 64 bits reach us as floats, which are no longs and lose nothing as doubles.
-    values = [json.dumps(row).encode() for row in objects]
+@given(st.lists(rows, max_size=30), st.booleans())
+def test_decoding_equals_reading_value_by_value(objects: list[dict[str, object]], is_ascii: bool) -> None:
+    values = [json.dumps(row, ensure_ascii=is_ascii).encode("utf-8", "replace") for row in objects]
     columns, not_json_count = AttributeDecoder(ALL_TYPES).decode(values)
     assert not_json_count == 0
     for name, kind in ALL_TYPES.attributes.items():
@@ -83,6 +87,31 @@ def test_value_that_is_no_object_is_all_null_and_counted(value: bytes | None) ->
     assert not_json_count == 1
     assert [plain(columns[name])[1] for name in ALL_TYPES.attributes] == [None] * 5
     assert plain(columns["l"])[0] == 1
+
+
+@given(
+    at=st.integers(0, 200),
+    byte=st.sampled_from(b'{}[]",:ux0e1-.+nt \xff\x80\x01'),
+    text=st.sampled_from(("x", "\u20ac")),
+)
+def test_damaged_value_is_read_as_json_or_not_at_all(at: int, byte: int, text: str) -> None:
+    whole = json.dumps({"l": 12, "s": text, "z": [1, {"q": None}], "d": -1.5, "b": True}, ensure_ascii=False).encode()
+    value = bytearray(whole)
+    value[at % len(value)] = byte
+    columns, not_json_count = AttributeDecoder(ALL_TYPES).decode([bytes(value)])
+    try:
+        row = json.loads(value.decode("utf-8"), parse_constant=int)
+    except ValueError:
+        row = None
+    assert not_json_count == (not isinstance(row, dict))
+    for name, kind in ALL_TYPES.attributes.items():
+        assert plain(columns[name]) == [expected(kind, row.get(name) if isinstance(row, dict) else None)]
+
+
+def test_names_need_not_be_names_in_python() -> None:
+    schema = Schema.of({"a.b": "long", "a-b": "long", "class": "long"})
+    columns, _ = AttributeDecoder(schema).decode([b'{"a.b":1,"a-b":2,"class":3}', b'{"a-b":[4],"class":5}'])
+    assert [plain(columns[name]) for name in schema.attributes] == [[1, None], [2, None], [3, 5]]
 
 
 def test_column_without_nulls_says_so() -> None:
