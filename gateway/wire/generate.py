@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,8 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def generated_modules(jar: Path) -> dict[str, str]:
     """Return the source of each module by file name."""
     version = kafka_version()
-    with zipfile.ZipFile(jar) as archive:
-        return {f"{snake(api.name)}.py": _module(archive, api, version) for api in SPOKEN_APIS}
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            return {f"{snake(api.name)}.py": _module(archive, api, version) for api in SPOKEN_APIS}
+    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        raise GenerateError(f"{jar} holds no readable schemas: {error}") from error
 
 
 def _module(archive: zipfile.ZipFile, api: SpokenApi, version: str) -> str:
@@ -103,14 +107,21 @@ def fetched_jar() -> Path:
     if maven is None:
         raise GenerateError(f"{jar} is missing and there is no mvn to fetch it; name a jar with --jar")
     cache.mkdir(parents=True, exist_ok=True)
-    command = [maven, "-B", "-q", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={cache}"]
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        _fetch(maven, Path(folder))
+        # Whole or not at all: a broken download must not be taken for the jar next time.
+        (Path(folder) / jar.name).replace(jar)
+    return jar
+
+
+def _fetch(maven: str, folder: Path) -> None:
+    command = [maven, "-B", "-q", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=FETCH_SECONDS_MAX, check=False)  # noqa: S603  fixed words and our own paths
     except subprocess.TimeoutExpired as error:
         raise GenerateError(f"mvn took more than {FETCH_SECONDS_MAX} s") from error
-    if done.returncode != 0 or not jar.exists():
-        raise GenerateError(f"mvn could not fetch {jar.name}: {(done.stdout + done.stderr)[-500:]}")
-    return jar
+    if done.returncode != 0:
+        raise GenerateError(f"mvn could not fetch what {POM.name} names: {(done.stdout + done.stderr)[-500:]}")
 
 
 if __name__ == "__main__":

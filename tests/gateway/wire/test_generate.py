@@ -56,6 +56,14 @@ def test_a_jar_that_cannot_be_fetched_is_reported(
     assert "there is no mvn" in capsys.readouterr().err
 
 
+def test_a_file_that_is_no_jar_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jar = tmp_path / "no.jar"
+    assert generate.main(["--check", "--jar", str(jar)]) == 2
+    jar.write_bytes(b"not a jar")
+    assert generate.main(["--check", "--jar", str(jar)]) == 2
+    assert capsys.readouterr().err.count("holds no readable schemas") == 2
+
+
 def test_versions_outside_the_schema_are_refused(jar: Path) -> None:
     with zipfile.ZipFile(jar) as archive, pytest.raises(GenerateError, match="has versions 3 to 13, not 0 to 12"):
         generate._module(archive, SPOKEN_APIS[0]._replace(first=0), "4.3.1")
