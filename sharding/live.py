@@ -82,6 +82,7 @@ class LivePartition:
         self._index = TimeIndex(partition, schema)
         self._decoder = None if schema is None else AttributeDecoder(schema)
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._snapshot: IndexSnapshot | None = None
 
     @property
     def lag(self) -> int:
@@ -134,6 +135,7 @@ class LivePartition:
                 )
                 for name, column in columns.items()
             }
+        self._snapshot = None
         self._index.insert(timestamps, offsets, columns)
         self.not_json_count += events.not_json_count
         self.unreadable_count += events.unreadable_count
@@ -144,10 +146,13 @@ class LivePartition:
                 future.set_result(None)
 
     def snapshot(self) -> IndexSnapshot:
-        return self._index.snapshot(self.log.records)
+        if self._snapshot is None:
+            self._snapshot = self._index.snapshot(self.log.records)
+        return self._snapshot
 
     def discard(self, sealed: Tick) -> int:
         self._sealed = sealed
+        self._snapshot = None
         cut = sealed.cut[self.partition] if self.partition < len(sealed.cut) else 0
         return self._index.discard(cut, sealed.watermark_ms)
 

@@ -28,8 +28,8 @@ from .stream_topic import StreamTopic
 from .ticks import Activity, FenceAnswer, candidate_or_none, tick_or_none
 from .write_split import TickState, WriteSplit
 
-# A forced tick that cannot be had yet (a partition that is not idle, a clock to wait for) is tried again.
-FORCED_RETRY_MS = 50
+# A tick that is wished for and cannot be had yet (a partition that is not idle, a clock to wait for) is tried again.
+WISH_RETRY_MS = 50
 
 
 class TickHost(Protocol):
@@ -49,13 +49,17 @@ class TickHost(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Forced:
-    """A tick whose cut reaches `ends` is wanted, with W = the greatest timestamp if `is_seal`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickWish:
+    """A tick after `after_number` whose cut reaches `ends`; with `seal_ms`, its watermark is at least that."""
 
     ends: Sequence[int]
-    is_seal: bool
-    done: anyio.Event
+    after_number: int
+    seal_ms: int | None = None
+
+    def is_met_by(self, tick: Tick) -> bool:
+        is_high_enough = self.seal_ms is None or tick.watermark_ms >= self.seal_ms
+        return tick.number > self.after_number and is_high_enough and tick.covers(self.ends)
 
 
 class Timekeeper:
@@ -68,7 +72,7 @@ class Timekeeper:
         # Topic id -> when to look at it next.
         self._due_ms: dict[bytes, int] = {}
         self._ticking: set[bytes] = set()
-        self._forced: dict[bytes, list[_Forced]] = {}
+        self._wishes: dict[bytes, list[tuple[TickWish, anyio.Event]]] = {}
         self._looked_since_ms: dict[bytes, int] = {}
         self._wake = anyio.Event()
 
@@ -84,16 +88,25 @@ class Timekeeper:
             self._looked_since_ms[topic.topic_id] = now_ms
             self._activate(topic.topic_id)
 
-    async def tick_past(self, topic_id: bytes, ends: Sequence[int], *, is_seal: bool) -> Tick:
-        """Wait for a tick whose cut reaches these end offsets, and bring it about. Raises: UnknownTopicIdError."""
-        while True:
-            last = self.last_tick(topic_id)
-            if last.covers(ends):
-                return last
-            forced = _Forced(ends, is_seal, anyio.Event())
-            self._forced.setdefault(topic_id, []).append(forced)
+    async def tick_past(self, topic_id: bytes, wish: TickWish) -> Tick:
+        """Bring such a tick about and return it (the last one, if several are). Raises: UnknownTopicIdError."""
+        while not wish.is_met_by(last := self.last_tick(topic_id)):
+            done = anyio.Event()
+            self._wishes.setdefault(topic_id, []).append((wish, done))
             self._activate(topic_id)
-            await forced.done.wait()
+            await done.wait()
+        return last
+
+    def seal_ms(self, topic_id: bytes) -> int | None:
+        """The watermark that makes everything final that a topic holds now, as far as the clock allows; None: nothing.
+
+        Raises: ShardingError where a partition is not to be found.
+        """
+        if (topic := self._host.led_topic_or_none(topic_id)) is None:
+            raise UnknownTopicIdError(f"topic {topic_id.hex()} is not here")
+        splits = [self._host.newest_split(topic_id, partition) for partition in range(topic.partition_count)]
+        activities = [_activity(split, 0) for split in splits]
+        return candidate_or_none(activities, topic.rule, now_ms=self._now_ms(), is_seal=True)
 
     def last_tick(self, topic_id: bytes) -> Tick:
         """The last committed tick of a topic. Raises: UnknownTopicIdError."""
@@ -132,8 +145,7 @@ class Timekeeper:
         if topic is None:
             self._drop(topic_id)
             return
-        forced = self._forced.get(topic_id)
-        self._due_ms[topic_id] = now_ms + (FORCED_RETRY_MS if forced else topic.tick_ms)
+        self._due_ms[topic_id] = now_ms + (WISH_RETRY_MS if topic_id in self._wishes else topic.tick_ms)
         if topic_id in self._ticking:
             return
         fences: list[Awaitable[object]] = []
@@ -142,7 +154,7 @@ class Timekeeper:
             before = _last_tick(splits[0], topic.partition_count)
             wanted = self._wanted_or_none(topic, splits, before, now_ms)
             if wanted is None:
-                if not self._forced.get(topic_id) and (not topic.is_live or _is_settled(splits, before)):
+                if topic_id not in self._wishes and (not topic.is_live or _is_settled(splits, before)):
                     del self._due_ms[topic_id]
                 return
             for partition in range(topic.partition_count):
@@ -159,33 +171,28 @@ class Timekeeper:
         self, topic: StreamTopic, splits: Sequence[WriteSplit], before: Tick, now_ms: int
     ) -> int | None:
         """The watermark to fence for, above the last one; None if no tick is due."""
-        forced = self._still_forced(topic.topic_id, before)
-        if not forced and not topic.is_live:
+        wishes = self._open_wishes(topic.topic_id, before)
+        if not wishes and not topic.is_live:
             return None
         since_ms = self._looked_since_ms.setdefault(topic.topic_id, now_ms)
-        activities = [
-            Activity(
-                None if split.greatest_ms == TIMESTAMP_MS_MIN else split.greatest_ms,
-                split.last_append_ms or max(since_ms, split.opened_ms),
-            )
-            for split in splits
-        ]
-        is_seal = any(one.is_seal for one in forced)
+        activities = [_activity(split, since_ms) for split in splits]
+        is_seal = any(wish.seal_ms is not None for wish in wishes)
         wanted = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=is_seal)
         if wanted is None or wanted > before.watermark_ms:
             return wanted
         # The split is closed and nothing new raises W: a step of 1 ms makes its late events final.
-        return before.watermark_ms + 1 if forced else None
+        return before.watermark_ms + 1 if wishes else None
 
-    def _still_forced(self, topic_id: bytes, before: Tick) -> list[_Forced]:
-        waiting = self._forced.pop(topic_id, [])
-        left = [one for one in waiting if not before.covers(one.ends)]
-        for one in waiting:
-            if one not in left:
-                one.done.set()
+    def _open_wishes(self, topic_id: bytes, last: Tick) -> list[TickWish]:
+        """What the last tick leaves to be wished for; those who wait for the rest are woken."""
+        waiting = self._wishes.pop(topic_id, [])
+        left = [(wish, done) for wish, done in waiting if not wish.is_met_by(last)]
+        for wish, done in waiting:
+            if wish.is_met_by(last):
+                done.set()
         if left:
-            self._forced[topic_id] = left
-        return left
+            self._wishes[topic_id] = left
+        return [wish for wish, _ in left]
 
     async def _tick(self, topic: StreamTopic, before: Tick, fences: Sequence[Awaitable[object]]) -> None:
         """Gather the answers of the fences and commit the tick that they allow."""
@@ -197,7 +204,7 @@ class Timekeeper:
                 return
             command = TickCommand(topic_id, tick.number, tick.watermark_ms, tuple(tick.cut), int(tick.policy))
             await self._host.submit(topic_id, 0, command)
-            self._still_forced(topic_id, tick)
+            self._open_wishes(topic_id, tick)
         except ShardingError as error:
             # Leadership went, the node closes, or the topic was deleted: whoever leads next fences anew.
             self._logger.debug("tick %d of topic %s: %s", before.number + 1, topic.name, error)
@@ -209,8 +216,8 @@ class Timekeeper:
     def _drop(self, topic_id: bytes) -> None:
         self._due_ms.pop(topic_id, None)
         self._looked_since_ms.pop(topic_id, None)
-        for one in self._forced.pop(topic_id, []):
-            one.done.set()
+        for _, done in self._wishes.pop(topic_id, []):
+            done.set()
 
 
 def tick_of(state: TickState) -> Tick:
@@ -219,6 +226,12 @@ def tick_of(state: TickState) -> Tick:
 
 def _last_tick(split: WriteSplit, partition_count: int) -> Tick:
     return tick_of(split.ticks[-1]) if split.ticks else no_tick(partition_count)
+
+
+def _activity(split: WriteSplit, since_ms: int) -> Activity:
+    """`since_ms`: when this node began to look; before that it saw no append."""
+    greatest_ms = None if split.greatest_ms == TIMESTAMP_MS_MIN else split.greatest_ms
+    return Activity(greatest_ms, split.last_append_ms or max(since_ms, split.opened_ms))
 
 
 def _is_settled(splits: Sequence[WriteSplit], before: Tick) -> bool:

@@ -11,7 +11,7 @@ from sharding.commands.ticks import Fence
 from sharding.commands.ticks import Tick as TickCommand
 from sharding.errors import UnknownTopicIdError
 from sharding.ticks import FenceAnswer
-from sharding.timekeeper import Timekeeper
+from sharding.timekeeper import TickWish, Timekeeper
 from store.ticks import LatePolicy, Tick
 from tests.support.memory_group import MemoryDisk
 from tests.support.stream_node import TOPIC, StreamNode
@@ -89,7 +89,9 @@ async def test_a_topic_without_schema_and_view_is_ticked_only_when_a_cut_asks() 
         node.now_ms += 1000
         await asyncio.sleep(0.03)
         assert keeper.last_tick(TOPIC).number == 0
-        assert await keeper.tick_past(TOPIC, [2, 0], is_seal=True) == Tick(1, 5000, (2, 0))
+        assert await keeper.tick_past(
+            TOPIC, TickWish(ends=[2, 0], after_number=0, seal_ms=keeper.seal_ms(TOPIC))
+        ) == Tick(1, 5000, (2, 0))
 
 
 async def test_a_late_event_below_the_end_becomes_final_by_a_step_of_one() -> None:
@@ -101,7 +103,9 @@ async def test_a_late_event_below_the_end_becomes_final_by_a_step_of_one() -> No
         node.now_ms += 10
         await tick_number(node, keeper, 1)
         await node.append(0, [100])
-        assert await keeper.tick_past(TOPIC, [2, 0], is_seal=True) == Tick(2, 5001, (2, 0))
+        assert await keeper.tick_past(
+            TOPIC, TickWish(ends=[2, 0], after_number=0, seal_ms=keeper.seal_ms(TOPIC))
+        ) == Tick(2, 5001, (2, 0))
 
 
 async def test_the_watermark_waits_for_the_clock() -> None:
@@ -143,7 +147,7 @@ async def test_waiting_for_a_tick_ends_when_the_topic_is_gone() -> None:
     await node.open_splits()
     async with running(node) as keeper:
         await node.append(0, [5000])
-        waiting = asyncio.ensure_future(keeper.tick_past(TOPIC, [1, 0], is_seal=False))
+        waiting = asyncio.ensure_future(keeper.tick_past(TOPIC, TickWish(ends=[1, 0], after_number=0)))
         await asyncio.sleep(0.02)
         node.catalog.remove_topic(TOPIC)
         node.now_ms += 1000
