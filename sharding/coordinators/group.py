@@ -76,7 +76,7 @@ class Group:
         self._sync_deadline_ms = 0
         self._delay_left_ms: int | None = None  # None: not the first rebalance of an empty group
         self._has_newcomer = False  # since the first rebalance was last put off
-        self._has_lost_members = False
+        self._has_lost_members = False  # since the last generation began
         self._tickets = count(1)
         self._save_numbers = count(1)
         self._saves: dict[int, _Save] = {}
@@ -455,7 +455,6 @@ class Group:
         """Those who remain share the work anew; called also when only pending ids went, which changes no members."""
         if self._has_lost_members and self.state in {GroupState.COMPLETING, GroupState.STABLE}:
             self._prepare(now_ms)
-        self._has_lost_members = False
         self._complete_if_all_joined(now_ms)
 
     # -- saving --------------------------------------------------------------------------------------------------

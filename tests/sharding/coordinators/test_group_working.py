@@ -180,6 +180,16 @@ def test_heartbeat_keeps_a_member_and_silence_ends_it() -> None:
         group.heartbeat(silent)
 
 
+def test_session_begins_when_the_join_is_answered() -> None:
+    group = Driven()
+    leader, follower = group.stabilize(join_wanted(session_ms=LONG_MS), join_wanted())
+    group.join(join_wanted(follower, protocols=[("range", b"new")]))
+    group.pass_time(2 * SESSION_MS)
+    group.join(join_wanted(leader, session_ms=LONG_MS))
+    group.pass_time(SESSION_MS - 1)
+    group.heartbeat(follower)
+
+
 def test_heartbeat_while_completing_passes_and_keeps_the_member() -> None:
     group = Driven()
     (leader,) = group.assemble(join_wanted())
@@ -289,6 +299,20 @@ def test_waiting_requests_of_a_replaced_member_are_fenced() -> None:
     old_sync = group.sync(group.joined(new_join).member_id, instance_id="i")
     group.join(join_wanted(instance_id="i"))
     assert isinstance(group.answers[old_sync], FencedInstanceIdError)
+
+
+@pytest.mark.parametrize("syncs", [True, False])
+def test_returned_static_member_must_sync_in_its_predecessors_place(syncs: bool) -> None:
+    group = Driven()
+    leader, old = group.assemble(join_wanted(session_ms=LONG_MS), join_wanted(instance_id="i", session_ms=LONG_MS))
+    group.sync(leader.member_id, {old.member_id: b"F"})
+    group.confirm()
+    ticket = group.join(join_wanted(instance_id="i", session_ms=LONG_MS))
+    group.confirm()
+    if syncs:
+        assert group.synced(group.sync(group.joined(ticket).member_id, instance_id="i")).assignment == b"F"
+    group.pass_time(REBALANCE_MS)
+    assert group.state is (GroupState.STABLE if syncs else GroupState.PREPARING)
 
 
 def test_returned_static_leader_skips_the_assignment_if_it_can() -> None:
