@@ -16,7 +16,7 @@ ALL_TYPES = Schema.of({"l": "long", "d": "double", "s": "string", "b": "boolean"
 json_values = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**66), 2**66)
     | st.integers(-(10**300), 10**300)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=4),
