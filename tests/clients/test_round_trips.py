@@ -9,7 +9,11 @@ from tests.support.served import ServedNode
 
 from .clients import CLIENTS, Client, Message
 
-pytestmark = pytest.mark.clients
+pytestmark = [
+    pytest.mark.clients,
+    # kafka-python leaves its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 T0 = 1_700_000_000_000
 FULL = 100_000

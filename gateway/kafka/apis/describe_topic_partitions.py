@@ -55,4 +55,5 @@ def _described(topic: Topic, indexes: range, node: NodeApi) -> DescribeTopicPart
 def _partition(topic: Topic, index: int, node: NodeApi) -> DescribeTopicPartitionsResponsePartition:
     leader_id, leader_epoch, replicas = node.leader_of(topic, index)
     code = ErrorCode.NONE if leader_id >= 0 else ErrorCode.LEADER_NOT_AVAILABLE
-    return DescribeTopicPartitionsResponsePartition(code, index, leader_id, leader_epoch, replicas, replicas)
+    # KIP-966: null would mean the same, but Kafka's own admin client cannot read it.
+    return DescribeTopicPartitionsResponsePartition(code, index, leader_id, leader_epoch, replicas, replicas, [], [])
