@@ -113,8 +113,12 @@ class Group:
 
     @property
     def committed(self) -> Index:
-        """What a restart replays ends here, plus the new term's first entries."""
         return self._core.committed
+
+    @property
+    def log_bytes(self) -> int:
+        """What the retained log takes on this node's disk."""
+        return self._log.file_bytes
 
     @property
     def last_index(self) -> Index:
@@ -155,6 +159,8 @@ class Group:
             raise EntryTooLargeError(size, settings.entry_bytes_max)
         if self._in_flight_count and self._in_flight_bytes + size > settings.in_flight_bytes_max:
             raise LogBusyError(f"{self._in_flight_bytes} bytes in flight, at most {settings.in_flight_bytes_max}")
+        if self._in_flight_count >= settings.in_flight_entries_max:
+            raise LogBusyError(f"{self._in_flight_count} entries in flight")
 
     async def read_barrier(self) -> Index:
         if self._stopped:

@@ -16,7 +16,7 @@ from .errors import SegmentReleasedError
 from .interfaces import GroupId, Index, Place, Term
 from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 
-MAPPED_MAX = 128
+MAPPED_MAX = 32
 
 
 class PlacedEntry(NamedTuple):
@@ -84,6 +84,11 @@ class SegmentLog:
     @property
     def last_index(self) -> Index:
         return self._segments[-1].last_index if self._segments else Index(0)
+
+    @property
+    def file_bytes(self) -> int:
+        """What the segments take on the disk."""
+        return sum(segment.plan.file_bytes for segment in self._segments)
 
     @property
     def last_plan_or_none(self) -> SegmentPlan | None:

@@ -103,7 +103,7 @@ def test_nothing_is_admitted_before_leading() -> None:
 
 
 async def _limits() -> None:
-    settings = replace(SMALL, entry_bytes_max=1_000, in_flight_bytes_max=1_500)
+    settings = replace(SMALL, entry_bytes_max=1_000, in_flight_bytes_max=1_500, in_flight_entries_max=5)
     async with opened(FaultyDisk(), settings=settings) as bench:
         with pytest.raises(EntryTooLargeError, match="1001 bytes, at most 1000"):
             bench.group.propose([b"x" * 1_001])
@@ -112,6 +112,11 @@ async def _limits() -> None:
             bench.group.propose([b"x" * 501])
         bench.group.propose([b"x" * 500])
         await until(lambda: len(bench.machine.bodies) == 2)
+        for _ in range(5):
+            bench.group.propose([b""])
+        with pytest.raises(LogBusyError, match="5 entries in flight"):
+            bench.group.propose([b""])
+        await settle()
         bench.group.propose([b"x" * 1_000])
 
 
