@@ -13,9 +13,8 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from enum import IntFlag
 from types import CoroutineType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from ..wire.errors import MalformedError
 from .context import PENDING, Buffer, RequestContext
@@ -31,17 +30,16 @@ log = logging.getLogger(__name__)
 
 # Above this, a part of an answer goes to the transport as it is; below, it is copied next to its neighbours.
 ZERO_COPY_BYTES = 16 * 1024
+# Gathered before they are written.
+PARTS_MAX = 64
 
 
-class Block(IntFlag):
-    """Why no further request may begin."""
-
-    NONE = 0
-    COROUTINE = 1
-    WRITING = 2
-    ROOM = 4
-    FULL = 8
-    CLOSING = 16
+# Why no further request may begin: bits. Plain numbers, since every request looks at them several times.
+AT_COROUTINE: Final = 1
+AT_WRITING: Final = 2
+AT_ROOM: Final = 4
+AT_FULL: Final = 8
+CLOSING: Final = 16
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -60,8 +58,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._unanswered: deque[RequestContext] = deque()
         self._out: list[Buffer] = []
-        self._block = Block.NONE
-        self._is_serving = False
+        self._block = 0
+        self._is_write_due = False
         self._is_reading_paused = False
         self._is_resume_due = False
         self._closed_for = Closed.BY_PEER
@@ -88,7 +86,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._block |= Block.CLOSING
+        self._block |= CLOSING
         self._transport = None
         self._reader.drop()
         self._metrics.closed[self._closed_for] += 1
@@ -114,19 +112,18 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def pause_writing(self) -> None:
-        self._block |= Block.WRITING
+        self._block |= AT_WRITING
         self._writing_since_ms = self._server.now_ms
         self._swept_write_bytes = 0
 
     def resume_writing(self) -> None:
-        self._unblock(Block.WRITING)
-        self._write_answered()
+        self._unblock(AT_WRITING)
+        self.write_answered()
 
     # Requests in
 
     def _serve(self) -> None:
         """Begin the requests that are there, until one must wait. The bytes are in the shared buffer, or large."""
-        self._is_serving = True
         begun = self._frames_begun
         reader = self._reader
         try:
@@ -134,7 +131,7 @@ class Connection(asyncio.BufferedProtocol):
                 found = reader.next_or_none()
                 if found is None:
                     if reader.is_starved:
-                        self._block |= Block.ROOM
+                        self._block |= AT_ROOM
                         self._server.wait_for_room(self)
                     break
                 self._begin(*found)
@@ -148,10 +145,8 @@ class Connection(asyncio.BufferedProtocol):
         except RefusedSilentlyError as error:
             log.info("produce without acks from %s: %s", self.host, error)
             self._close_for(Closed.PRODUCE_REFUSED)
-        except Exception:  # the top of a request: a fault of ours ends this connection, not the node
-            log.exception("request from %s", self.host)
-            self._close_for(Closed.FAULT)
-        self._is_serving = False
+        except Exception as error:  # noqa: BLE001 - the top of a request: ends this connection, not the node
+            self.failed(error)
         reader.hold()
         if self._frames_begun != begun or not reader.is_inside_frame:
             self._frame_begun_ms = self._server.now_ms
@@ -159,11 +154,19 @@ class Connection(asyncio.BufferedProtocol):
             self._write_out()
         self._pause_or_resume()
 
-    def _begin(self, frame: bytearray, held_bytes: int) -> None:
+    def _begin(self, frame: memoryview, held_bytes: int) -> None:
         self._frames_begun += 1
-        context, request = read_request(frame, self, self._door)
-        context.held_bytes = held_bytes
-        outcome = context.route.handle(request, context)
+        context = None
+        try:
+            context, request = read_request(frame, self, self._door)
+            context.held_bytes = held_bytes
+            outcome = context.route.handle(request, context)
+        except BaseException:
+            if context is not None:
+                self._release(context)
+            else:
+                self._server.give_back(held_bytes)
+            raise
         if outcome is PENDING:
             if context.is_answered:
                 return
@@ -171,20 +174,20 @@ class Connection(asyncio.BufferedProtocol):
             self._begin_coroutine(context, cast("Coroutine[object, object, object]", outcome))
         else:
             context.is_answered = True
-            if held_bytes:
-                self._server.give_back(held_bytes)
+            self._release(context)
             context.parts = context.route.framed(context.correlation_id, outcome)
             if not self._unanswered:
-                self._out.extend(context.parts)
+                self._put_out(context.parts)
                 return
         self._unanswered.append(context)
         if len(self._unanswered) >= self._door.settings.inflight_requests_max:
-            self._block |= Block.FULL
+            self._block |= AT_FULL
 
     def _begin_coroutine(self, context: RequestContext, work: Coroutine[object, object, object]) -> None:
-        self._block |= Block.COROUTINE
+        self._block |= AT_COROUTINE
         if not self.run(self._finish(context, work)):
             work.close()
+            self._release(context)
             self._close_for(Closed.NO_ROOM)
 
     def run(self, work: Coroutine[object, object, None]) -> bool:
@@ -192,17 +195,19 @@ class Connection(asyncio.BufferedProtocol):
         return self._server.run(self._guarded(work), work)
 
     async def _finish(self, context: RequestContext, work: Coroutine[object, object, object]) -> None:
-        context.answer(await work)
-        self._unblock(Block.COROUTINE)
+        try:
+            context.answer(await work)
+        finally:
+            self._release(context)
+        self._unblock(AT_COROUTINE)
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
-        except Exception:  # the top of a task: a fault of ours ends this connection, not the node
-            log.exception("request from %s", self.host)
-            self._close_for(Closed.FAULT)
+        except Exception as error:  # noqa: BLE001 - the top of a task: ends this connection, not the node
+            self.failed(error)
 
-    def _unblock(self, reason: Block) -> None:
+    def _unblock(self, reason: int) -> None:
         self._block &= ~reason
         if not self._block and self._is_reading_paused and not self._is_resume_due:
             # A step of its own: whoever completed the answer must not run the next requests in its own stack.
@@ -233,30 +238,47 @@ class Connection(asyncio.BufferedProtocol):
         if not self._reader.retry():
             return False
         # A frame not yet begun asks the budget in `_serve`, and waits again if it must.
-        self._unblock(Block.ROOM)
+        self._unblock(AT_ROOM)
         return True
 
     # Answers out
 
     def answered(self, context: RequestContext) -> None:
+        self._release(context)
+        unanswered = self._unanswered
+        if unanswered and unanswered[0] is context and not self._is_write_due:
+            # A commit answers many requests at once: each connection writes once, after it.
+            self._is_write_due = True
+            self._server.write_soon(self)
+
+    def failed(self, error: Exception) -> None:
+        log.error("a request from %s failed", self.host, exc_info=error)
+        self._close_for(Closed.FAULT)
+
+    def _release(self, context: RequestContext) -> None:
+        """The frame's memory is the partition's now, or nobody's."""
         if context.held_bytes:
             self._server.give_back(context.held_bytes)
             context.held_bytes = 0
-        unanswered = self._unanswered
-        if unanswered and unanswered[0] is context:
-            self._write_answered()
 
-    def _write_answered(self) -> None:
+    def write_answered(self) -> None:
         """Send what is answered at the head of the queue."""
+        self._is_write_due = False
         unanswered = self._unanswered
-        while unanswered and unanswered[0].is_answered and not self._block & Block.WRITING:
-            self._out.extend(unanswered.popleft().parts)
-            if self._out and not self._is_serving:
-                self._write_out()
-        if self._block & Block.FULL and len(unanswered) < self._door.settings.inflight_requests_max:
-            self._unblock(Block.FULL)
-        if self._block & Block.CLOSING:
+        while unanswered and unanswered[0].is_answered and not self._block & AT_WRITING:
+            self._put_out(unanswered.popleft().parts)
+        if self._out:
+            self._write_out()
+        if self._block & AT_FULL and len(unanswered) < self._door.settings.inflight_requests_max:
+            self._unblock(AT_FULL)
+        if self._block & CLOSING:
             self._close_if_done()
+
+    def _put_out(self, parts: Sequence[Buffer]) -> None:
+        """Gather small answers; hand a large one over at once, to hear whether the client still reads."""
+        self._out.extend(parts)
+        if len(parts) > 1 or len(self._out) >= PARTS_MAX:
+            self._write_out()
 
     def _write_out(self) -> None:
         out, self._out = self._out, []
@@ -279,7 +301,7 @@ class Connection(asyncio.BufferedProtocol):
         for context in tuple(self._unanswered):
             if context.expire is not None and now_ms >= context.expires_ms:
                 context.expire()
-        if self._block & Block.WRITING and self._transport is not None:
+        if self._block & AT_WRITING and self._transport is not None:
             waiting_bytes = self._transport.get_write_buffer_size()
             if not self._swept_write_bytes or waiting_bytes < self._swept_write_bytes:
                 self._swept_write_bytes, self._writing_since_ms = waiting_bytes, now_ms
@@ -304,7 +326,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """Begin no further request, send the answers that are due, then close."""
-        self._block |= Block.CLOSING
+        self._block |= CLOSING
         self._closed_for = Closed.STOPPING
         for context in tuple(self._unanswered):
             if context.hurry is not None:
@@ -315,13 +337,13 @@ class Connection(asyncio.BufferedProtocol):
         self._close_for(Closed.STOPPING)
 
     def _close_if_done(self) -> None:
-        due = any(not context.route.api.is_patient for context in self._unanswered)
+        due = any(context.is_answered or not context.route.api.is_patient for context in self._unanswered)
         if not due and not self._out and self._transport is not None:
             self._transport.close()
 
     def _close_for(self, reason: Closed) -> None:
         """Close now: nothing further is read or answered."""
-        self._block |= Block.CLOSING
+        self._block |= CLOSING
         if self._transport is not None and not self._transport.is_closing():
             self._closed_for = reason
             if self._out:  # answers to earlier requests of the same read

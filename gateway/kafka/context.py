@@ -38,6 +38,7 @@ class AnswerTaker(Protocol):
 
     def answered(self, context: RequestContext) -> None: ...
     def run(self, work: Coroutine[object, object, None]) -> bool: ...
+    def failed(self, error: Exception) -> None: ...
 
 
 class RequestContext:
@@ -100,7 +101,10 @@ class RequestContext:
     def answer(self, response: object) -> None:
         """Hand the response over; it is encoded now and sent when its turn has come."""
         assert not self.is_answered, f"request {self.correlation_id} is answered twice"
-        self.parts = self.route.framed(self.correlation_id, response)
+        try:
+            self.parts = self.route.framed(self.correlation_id, response)
+        except Exception as error:  # noqa: BLE001 - ends this connection, not the shard that completed the request
+            self.fail(error)
         self._end()
 
     def answer_nothing(self) -> None:
@@ -111,6 +115,10 @@ class RequestContext:
     def run(self, work: Coroutine[object, object, None]) -> bool:
         """Run a part of this request as a task; a fault in it ends the connection. False: not begun, too many run."""
         return self.connection.run(work)
+
+    def fail(self, error: Exception) -> None:
+        """A fault of ours: logged, and the connection ends."""
+        self.connection.failed(error)
 
     def refuse(self, error: Exception) -> int:
         """The Kafka code of an error, counted."""

@@ -152,7 +152,7 @@ def _routes() -> Mapping[int, Route]:
 ROUTES: Final = _routes()
 
 
-def read_request(frame: bytearray, connection: AnswerTaker, door: Door) -> tuple[RequestContext, object]:
+def read_request(frame: memoryview, connection: AnswerTaker, door: Door) -> tuple[RequestContext, object]:
     """Raises: MalformedFrameError, gateway.wire.errors.MalformedError, UnknownRequestError."""
     if len(frame) < _HEADER_BYTES:
         raise MalformedFrameError(f"frame of {len(frame)} bytes, a header has {_HEADER_BYTES}")
@@ -167,11 +167,10 @@ def read_request(frame: bytearray, connection: AnswerTaker, door: Door) -> tuple
         raise MalformedFrameError(f"client id of {client_id_bytes} bytes in a frame of {size}")
     if size > PLAIN_REQUEST_BYTES_MAX and route.key != PRODUCE:
         raise MalformedFrameError(f"{route.api.messages} request of {size} bytes, at most {PLAIN_REQUEST_BYTES_MAX}")
-    view = memoryview(frame)
     if route.has_tags:
-        position = skip_tags(view, position, size)
-    request, _ = route.decode(view, position)
-    client_id = bytes(view[_HEADER_BYTES:client_id_end])
+        position = skip_tags(frame, position, size)
+    request, _ = route.decode(frame, position)
+    client_id = bytes(frame[_HEADER_BYTES:client_id_end])
     return RequestContext(connection, door, route, correlation_id, client_id), request
 
 

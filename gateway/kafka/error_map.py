@@ -41,6 +41,8 @@ CODES: Final[Mapping[type[Exception], ErrorCode]] = {
     sharding.DuplicateSequenceError: ErrorCode.DUPLICATE_SEQUENCE_NUMBER,
     sharding.StorageFullError: ErrorCode.KAFKA_STORAGE_ERROR,
     sharding.TimedOutError: ErrorCode.REQUEST_TIMED_OUT,
+    # Every client waits a little and sends again.
+    sharding.OverloadedError: ErrorCode.REQUEST_TIMED_OUT,
     sharding.CoordinatorNotAvailableError: ErrorCode.COORDINATOR_NOT_AVAILABLE,
     sharding.CoordinatorLoadingError: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
     sharding.NotCoordinatorError: ErrorCode.NOT_COORDINATOR,

@@ -57,6 +57,7 @@ class KafkaServer:
         self._by_address: Counter[str] = Counter()
         self._waiting_for_room: dict[Connection, None] = {}
         self._is_room_due = False
+        self._to_write: list[Connection] = []
         self._listener: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._tasks: asyncio.TaskGroup | None = None
@@ -146,6 +147,12 @@ class KafkaServer:
         self._tasks.create_task(guarded).add_done_callback(self._task_ended)
         return True
 
+    def write_soon(self, connection: Connection) -> None:
+        """Let it write its answers at the end of this step of the loop."""
+        if not self._to_write:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._to_write.append(connection)
+
     def give_back(self, count: int) -> None:
         self.budget.give_back(count)
         self._offer_room()
@@ -164,6 +171,11 @@ class KafkaServer:
                 connection.close_if_stalled()
 
     # Inside
+
+    def _write(self) -> None:
+        to_write, self._to_write = self._to_write, []
+        for connection in to_write:
+            connection.write_answered()
 
     def _offer_room(self) -> None:
         if self._waiting_for_room and not self._is_room_due:

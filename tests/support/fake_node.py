@@ -209,7 +209,7 @@ class FakeGroups:
         self._refuse()
         outcomes: list[Exception | None] = []
         for member_id, _ in members:
-            member, _, _ = self.joined.get(group_id, ("", 0, None))
+            member, _, _ = self.joined.get(group_id, (None, 0, None))
             if member == member_id:
                 del self.joined[group_id]
                 outcomes.append(None)

@@ -197,9 +197,12 @@ class _Fetching:
         self._is_step_due = False
         if self._is_over or self._reading_count:
             return
-        self._read()
-        if not self._reading_count:
-            self._decide()
+        try:
+            self._read()
+            if not self._reading_count:
+                self._decide()
+        except Exception as error:  # noqa: BLE001 - the top of a step of the loop
+            self._context.fail(error)
 
     def _decide(self) -> None:
         if self._is_enough() or not self._wait_ms:

@@ -155,7 +155,7 @@ def _append(  # noqa: PLR0913, PLR0917 - one call per batch, on the hot path: no
     header = check(records)
     if header.is_transactional:
         raise NotInTransactionError("a transactional batch outside a transaction")
-    if header.codec is Compression.ZSTD and context.version < ZSTD_FROM:
+    if context.version < ZSTD_FROM and header.codec is Compression.ZSTD:
         raise UnsupportedCompressionError(f"zstd needs Produce {ZSTD_FROM}, this is {context.version}")
     if acks == 0:
         partition.append(records, header, acks=0, now_ms=now_ms, on_done=_ignore)
