@@ -127,6 +127,7 @@ class Shard:
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
         self._bytes_since_checkpoint = 0
         self._is_checkpoint_due = False
+        self._on_idle: asyncio.Future[None] | None = None
 
         self._append_observers: list[AppendObserver] = []
         self._command_observers: dict[type[Command], list[Callable[[Command, object, At], None]]] = {}
@@ -154,6 +155,34 @@ class Shard:
     def inflight_bytes(self) -> int:
         return self._inflight_bytes
 
+    async def until_leading(self) -> None:
+        """Returns when this node leads the shard; a single member does so soon after its start."""
+        if self.is_leader:
+            return
+        leading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_role(change: RoleChange) -> None:
+            if change.role is Role.LEADER and not leading.done():
+                leading.set_result(None)
+
+        undo = self.observe_roles(on_role)
+        try:
+            await leading
+        finally:
+            undo()
+
+    async def drain(self) -> None:
+        """Returns when nothing waits for its commit any more (or all of it has failed)."""
+        while not self.is_idle:
+            self._on_idle = asyncio.get_running_loop().create_future()
+            await self._on_idle
+
+    def _tell_idle(self) -> None:
+        if self._on_idle is not None and self.is_idle:
+            if not self._on_idle.done():
+                self._on_idle.set_result(None)
+            self._on_idle = None
+
     def stop_admitting(self) -> None:
         """The node closes: refuse what comes, let what is under way be committed."""
         self._is_closing = True
@@ -161,7 +190,8 @@ class Shard:
             self._propose()
 
     def _checkpoint_if_due(self) -> None:
-        if self._is_checkpoint_due and not self._is_closing:
+        # A group that stopped in between has no further use for one.
+        if self._is_checkpoint_due and self.is_leader and not self._is_closing:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:
@@ -322,8 +352,13 @@ class Shard:
             entry = entries.popleft()
             # Ours is gone only if we lost leadership, and then nothing waits any more.
             assert entry.term == term, f"entry {index} has term {term}, ours was proposed in {entry.term}"
+            try:
+                self._apply_own(entry, place)
+            except BaseException:
+                # Our fault: the group stops, and its last role change fails those who wait for this entry too.
+                entries.appendleft(entry)
+                raise
             self._inflight_bytes -= entry.size
-            self._apply_own(entry, place)
             size = entry.size
         else:
             joined = memoryview(body[0] if len(body) == 1 else b"".join(body))
@@ -332,6 +367,7 @@ class Shard:
             size = len(joined)
         self.applied = index
         self._tell_watchers()
+        self._tell_idle()
         self._bytes_since_checkpoint += size
         if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
             self._is_checkpoint_due = True
@@ -407,6 +443,7 @@ class Shard:
         self._gathered_bytes = self._inflight_bytes = 0
         for one in on_done:
             self._answer(one, error)
+        self._tell_idle()
 
     def _answer(self, on_done: OnDone, result: object) -> None:
         try:

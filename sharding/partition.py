@@ -1,0 +1,180 @@
+"""One partition on the node that leads it: fulfils `interfaces.PartitionApi` over a shard's chain of write splits."""
+
+from collections.abc import Callable
+from typing import cast
+
+import numpy as np
+
+from store.batches import BatchHeader, read_header, stamp_append_time, timestamps_and_offsets
+from store.offset_index import BatchPlace
+
+from .admission import TopicPolicy, check_batch
+from .commands.splits import RaiseLogStart
+from .errors import (
+    FencedLeaderEpochError,
+    NotLeaderError,
+    OffsetOutOfRangeError,
+    UnknownLeaderEpochError,
+    UnknownPartitionError,
+)
+from .interfaces import Appended, Fetched, FoundOffset, Topic
+from .shard import OnDone, Shard
+from .shard_state import Chain
+
+
+class Partition:
+    """Valid as long as its topic: the node makes a new one when the topic's settings change."""
+
+    __slots__ = ("_chain", "_policy", "_shard", "index", "topic")
+
+    def __init__(self, topic: Topic, index: int, shard: Shard, chain: Chain, policy: TopicPolicy) -> None:
+        self.topic = topic
+        self.index = index
+        self._shard = shard
+        self._chain = chain
+        self._policy = policy
+
+    @property
+    def shard(self) -> Shard:
+        return self._shard
+
+    @property
+    def chain(self) -> Chain:
+        return self._chain
+
+    @property
+    def leader_epoch(self) -> int:
+        return self._chain.newest.leader_epoch(self._shard.term)
+
+    @property
+    def log_start(self) -> int:
+        return self._chain.newest.log_start
+
+    @property
+    def high_watermark(self) -> int:
+        return self._chain.newest.committed_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        return self._chain.newest.last_stable_offset
+
+    def append(
+        self,
+        batch: memoryview,
+        header: BatchHeader,
+        *,
+        acks: int,
+        now_ms: int,
+        on_done: Callable[[Appended | Exception], None],
+    ) -> None:
+        split = self._chain.splits[-1]
+        policy = self._policy
+        least_ms = check_batch(policy, batch, header, now_ms=now_ms, fence_ms=split.admitted_fence_ms)
+        if policy.is_log_append_time:
+            header = stamp_append_time(batch, header, now_ms)
+        # The shard answers an append with what `Append.execute` returns, or with an error.
+        self._shard.append(self._chain, batch, header, least_ms=least_ms, acks=acks, on_done=cast("OnDone", on_done))
+        split.last_append_ms = now_ms
+
+    def read(self, offset: int, bytes_max: int, *, is_committed_only: bool = True) -> Fetched:
+        """Both isolation levels show the same as long as there are no transactions."""
+        del is_committed_only
+        shard = self._shard
+        if not shard.is_leader:
+            raise NotLeaderError(shard.group.leader_or_none)
+        splits = self._chain.splits
+        newest = splits[-1]
+        end, log_start = newest.committed_offset, newest.log_start
+        if not log_start <= offset <= end:
+            raise OffsetOutOfRangeError(offset, log_start, end)
+        if offset == end:
+            return Fetched((), 0, end, end, log_start)
+        split = newest if offset >= newest.first_offset else self._chain.split_of(offset)
+        if split is None:
+            raise OffsetOutOfRangeError(offset, splits[0].first_offset, end)
+        views = shard.read_batches(split, offset, bytes_max)
+        return Fetched(views, sum(map(len, views)), end, end, log_start)
+
+    def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        return self._shard.watch(self._chain, on_change)
+
+    async def offset_of_time(self, timestamp_ms: int) -> FoundOffset | None:
+        self._check_leading()
+        log_start = self.log_start
+        for split in self._chain.splits:
+            for place in split.index.at_or_after(timestamp_ms, log_start):
+                if (found := self._first_in(place, timestamp_ms, log_start)) is not None:
+                    return found
+        return None
+
+    async def offset_of_greatest_time(self) -> FoundOffset | None:
+        self._check_leading()
+        log_start = self.log_start
+        best: BatchPlace | None = None
+        for split in self._chain.splits:
+            place = split.index.latest_or_none()
+            if place is not None and place.base_offset < log_start:
+                # The greatest may have been deleted: look at what is left of this split, batch by batch.
+                left = split.index.places(log_start, split.committed_offset)
+                place = max(left, key=lambda one: one.greatest_ms, default=None)
+            if place is not None and (best is None or place.greatest_ms > best.greatest_ms):
+                best = place
+        if best is None:
+            return None
+        if best.base_offset >= log_start:
+            return self._first_in(best, best.greatest_ms, log_start)
+        # The log start lies inside the batch, and its greatest timestamp may lie before it.
+        timestamps, offsets = self._times(best)
+        shown = np.flatnonzero(offsets >= log_start)
+        greatest_ms = int(timestamps[shown].max())
+        return self._first_in(best, greatest_ms, log_start)
+
+    def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
+        self._check_leading()
+        current = self.leader_epoch
+        if leader_epoch == current:
+            return current, self.high_watermark
+        return (-1, -1) if leader_epoch > current else self._chain.newest.end_of_epoch(leader_epoch)
+
+    def check_epoch(self, leader_epoch: int) -> None:
+        if leader_epoch == -1:
+            return
+        self._check_leading()
+        current = self.leader_epoch
+        if leader_epoch < current:
+            raise FencedLeaderEpochError(f"leader epoch {leader_epoch}, now {current}")
+        if leader_epoch > current:
+            raise UnknownLeaderEpochError(f"leader epoch {leader_epoch}, now {current}")
+
+    async def raise_log_start(self, offset: int) -> int:
+        """Delete the records below `offset` (-1: all); returns the log start that holds. Source: KIP-107.
+
+        Raises: OffsetOutOfRangeError, NotLeaderError, UnknownPartitionError.
+        """
+        end = self.high_watermark
+        wanted = end if offset == -1 else offset
+        if not 0 <= wanted <= end:
+            raise OffsetOutOfRangeError(offset, self.log_start, end)
+        log_start = await self._shard.submit(RaiseLogStart(self.topic.topic_id.bytes, self.index, wanted))
+        if not isinstance(log_start, int):
+            raise UnknownPartitionError(f"{self.topic.name}-{self.index} was deleted")
+        return log_start
+
+    def _check_leading(self) -> None:
+        if not self._shard.is_leader:
+            raise NotLeaderError(self._shard.group.leader_or_none)
+
+    def _times(self, place: BatchPlace) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]":
+        batch = self._shard.group.read(place.segment, place.position, place.length)
+        return timestamps_and_offsets(batch, read_header(batch))
+
+    def _first_in(self, place: BatchPlace, timestamp_ms: int, first_offset: int) -> FoundOffset | None:
+        """The first record of a batch at or after both."""
+        batch = self._shard.group.read(place.segment, place.position, place.length)
+        header = read_header(batch)
+        timestamps, offsets = timestamps_and_offsets(batch, header)
+        rows = np.flatnonzero((timestamps >= timestamp_ms) & (offsets >= first_offset))
+        if not len(rows):
+            return None
+        row = int(rows[0])
+        return FoundOffset(int(offsets[row]), int(timestamps[row]), header.leader_epoch)
