@@ -22,12 +22,10 @@ class Place(NamedTuple):
 class Consumer(Protocol):
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
-    async def topics(self) -> set[str]: ...
     def assign(self, places: Sequence[Place]) -> None: ...
     def assignment(self) -> frozenset[Place]: ...
     def seek(self, place: Place, offset: int) -> None: ...
     def highwater(self, place: Place) -> int | None: ...
-    def partitions_for_topic(self, topic: str) -> set[int] | None: ...
     async def beginning_offsets(self, places: Sequence[Place]) -> Mapping[Place, int]: ...
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[Place, Sequence[Record]]: ...
 
@@ -82,6 +80,12 @@ async def committed(consumer: Consumer, places: Sequence[Place]) -> dict[Place, 
     return {Place(*p): Committed(c.offset, c.metadata) for p, c in found.items() if c.offset >= 0}
 
 
+async def partitions_of(consumer: Consumer, topic: str) -> list[Place]:
+    """All partitions of a topic, none if it does not exist; the consumer need not be subscribed to it."""
+    cluster = await cast("_WithClient", consumer)._client.fetch_all_metadata()  # noqa: SLF001
+    return [Place(topic, partition) for partition in sorted(cluster.partitions_for_topic(topic) or ())]
+
+
 async def commit(consumer: Consumer, offsets: Mapping[Place, Committed]) -> None:
     wanted = {aiokafka.TopicPartition(*place): OffsetAndMetadata(*value) for place, value in offsets.items()}
     await cast("aiokafka.AIOKafkaConsumer", consumer).commit(wanted)
@@ -100,6 +104,18 @@ class _Coordinator(Protocol):
     async def fetch_committed_offsets(
         self, places: Sequence[aiokafka.TopicPartition]
     ) -> Mapping[aiokafka.TopicPartition, OffsetAndMetadata]: ...
+
+
+class _Cluster(Protocol):
+    def partitions_for_topic(self, topic: str) -> set[int] | None: ...
+
+
+class _Client(Protocol):
+    async def fetch_all_metadata(self) -> _Cluster: ...
+
+
+class _WithClient(Protocol):
+    _client: _Client
 
 
 class _WithCoordinator(Protocol):

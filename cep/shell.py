@@ -25,6 +25,7 @@ from .clients import (
     id_of,
     new_consumer,
     new_producer,
+    partitions_of,
     subscribe,
 )
 from .durations import milliseconds
@@ -125,13 +126,12 @@ class Runner(Service):
 
     async def _all_partitions(self) -> list[Place]:
         assert self._consumer is not None
-        await self._consumer.topics()
         found: list[Place] = []
         for topic in self._plan.topics:
-            partitions = self._consumer.partitions_for_topic(topic)
+            partitions = await partitions_of(self._consumer, topic)
             if not partitions:
                 raise SourceError(f"topic {topic!r} does not exist")
-            found += [Place(topic, partition) for partition in sorted(partitions)]
+            found += partitions
         return found
 
     @Service.task

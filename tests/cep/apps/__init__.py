@@ -1,0 +1,1 @@
+"""Faust apps that tests run as workers."""
