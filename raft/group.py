@@ -225,7 +225,8 @@ class Group:
                 self._on_completion(completion)
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
-        self._drive()
+        if not self._is_scheduled:  # else its turn comes: never two slices in one turn of the loop
+            self._drive()
 
     def _on_completion(self, completion: Completion) -> None:
         match completion:

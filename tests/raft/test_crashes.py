@@ -1,4 +1,4 @@
-"""Power cuts at every call to the disk: what was acknowledged is there afterwards, and the log opens.
+"""Power cuts and kills at every call to the disk: what was acknowledged or shown stays, and the log opens.
 
 The mutants prove that the double would notice: without a sync, acknowledged entries get lost.
 """
@@ -46,6 +46,7 @@ async def live(disk: FaultyDisk, seed: int, acknowledged: dict[int, bytes], log_
         if not machine.is_leading:
             raise bench.failures[0][1]
         _check(machine, acknowledged)
+        acknowledged |= dict(machine.bodies)  # shown as committed: from now on it must stay
         await _append(bench, rng, acknowledged)
 
 
@@ -81,14 +82,16 @@ def run_lives(
     cuts: Sequence[int | None],
     log_writer: type[LogWriter] = LogWriter,
     disk_kind: type[FaultyDisk] = FaultyDisk,
+    *,
+    kills: Sequence[int] = (),
 ) -> FaultyDisk:
-    """A life on one disk for each cut, a power cut between them; the last disk."""
+    """A life on one disk for each cut, between them a power cut, or (after the lives in `kills`) only a new process."""
     acknowledged: dict[int, bytes] = {}
     disk = last = disk_kind(seed, cuts[0])
     for life, cut_at in enumerate([*cuts[1:], None]):
         with suppress(PowerCutError):
             asyncio.run(live(disk, seed * 100 + life, acknowledged, log_writer()))
-        last, disk = disk, disk.crash(seed + life, cut_at)
+        last, disk = disk, disk.revived(cut_at) if life in kills else disk.crash(seed + life, cut_at)
     return last
 
 
@@ -106,6 +109,19 @@ def test_a_power_cut_in_any_call_loses_nothing_acknowledged(seed: int) -> None:
 def test_power_cuts_in_several_lives_lose_nothing_acknowledged(seed: int) -> None:
     rng = random.Random(seed)
     run_lives(seed, [rng.randrange(20, 200), rng.randrange(5, 100), rng.randrange(5, 100), None])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_kill_in_any_call_and_a_power_cut_in_the_next_life_lose_nothing(seed: int) -> None:
+    for cut_at in range(calls_of_one_life(seed)):
+        run_lives(seed, [cut_at, 20 + cut_at % 40, None], kills=[0])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_kills_and_power_cuts_by_turns_lose_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    cuts = [rng.randrange(20, 120), *(rng.randrange(5, 60) for _ in range(4)), None]
+    run_lives(seed, cuts, kills=rng.sample(range(5), 3))
 
 
 def losses(log_writer: type[LogWriter], disk: type[FaultyDisk]) -> int:

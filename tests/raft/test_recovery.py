@@ -10,8 +10,9 @@ from raft.configuration import Peer
 from raft.entries import HEADER_BYTES, Entry, EntryKind, encode_header
 from raft.errors import CorruptLogError, ForeignDirectoryError, UnknownFormatError
 from raft.interfaces import Index, NodeId, Term
+from raft.recovery import recover
 from raft.segments import PAGE_BYTES, segment_indexes, segment_name
-from tests.raft.doubles import GROUP_DIRECTORY, RememberingMachine, opened, settle
+from tests.raft.doubles import GROUP, GROUP_DIRECTORY, SMALL, RememberingMachine, opened, settle
 from tests.support.faulty_disk import FaultyDisk
 
 FIRST_SEGMENT = f"{GROUP_DIRECTORY}/{segment_name(Index(1))}"
@@ -263,3 +264,21 @@ def test_leftovers_of_an_interrupted_creation_are_removed() -> None:
     disk.create(f"{GROUP_DIRECTORY}/{segment_name(Index(4))}.new", 100).close()
     assert read(disk) == [b"one"]
     assert not [name for name in disk.names(GROUP_DIRECTORY) if name.endswith(".new")]
+
+
+def test_what_recovery_found_is_durable_before_it_is_used() -> None:
+    disk = FaultyDisk()
+    write(disk, b"one")
+
+    async def life() -> None:
+        async with opened(disk) as bench:
+            bench.group.propose([b"killed before its sync" * 90])
+            disk.cut_at = disk.call_count
+            await settle()
+
+    asyncio.run(life())
+    found = recover(disk.revived(), GROUP_DIRECTORY, GROUP, SMALL.segment_bytes)
+    assert found.log.last_index == 5, "the entry is in the page cache"
+    for seed in range(20):
+        again = recover(disk.crash(seed), GROUP_DIRECTORY, GROUP, SMALL.segment_bytes)
+        assert again.log.last_index == 5

@@ -137,10 +137,11 @@ class FaultyDisk:
             disk._add_directory(directory, found)
         return disk
 
-    def revived(self) -> "FaultyDisk":
+    def revived(self, cut_at: int | None = None) -> "FaultyDisk":
         """The same disk under a new process."""
         self._is_off = False
-        self.cut_at = None
+        self._call_count = 0
+        self.cut_at = cut_at
         return self
 
     def content(self, path: str) -> bytearray:
