@@ -1,10 +1,7 @@
 """A node: the catalog, its shards, and what doors may ask of them. Fulfils `interfaces.NodeApi`, standalone.
 
 **Order of things.** `start` opens group 0 (the catalog), then the shards that the catalog lists for this node, waits
-until it leads them, and *repairs*: every listed partition without a write split gets its `Open`, every write split of
-an unlisted topic its `Drop`, every cut that began is finished. The same steps carry out new topics, deletions and cuts:
-the catalog's command comes first and decides, the shards' commands follow and may be repeated. So a crash between any
-two of them is made good by the next start, and an error in between by `_repair_later`.
+until it leads them, and repairs what a crash left half done (`changes`).
 
 **Ticks, views and sealing** (`TimeServices`) are made through the factory in `NodeParts`, after the repair and before
 `start` returns, and closed first. They use the methods under "For the parts above the shards". The group coordinators
@@ -15,7 +12,7 @@ Nothing is global: clock, randomness, log, Raft host and settings come through t
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol, TypeVar
@@ -36,8 +33,6 @@ from .catalog import (
 from .catalog_commands import (
     CATALOG_COMMANDS,
     AllocateProducerIds,
-    AssignSlots,
-    CreateShard,
     CreateTopic,
     Cut,
     DeleteTopic,
@@ -45,20 +40,16 @@ from .catalog_commands import (
     RegisterNode,
     SetConfig,
 )
-from .commands.command import Command
-from .commands.splits import Close, Drop, Open
+from .changes import Around, Changes
 from .coordinators.groups import Groups
 from .coordinators.interfaces import GroupsApi
 from .coordinators.slots import GroupSlots, slot_of
 from .errors import (
-    ClosingError,
     CoordinatorNotAvailableError,
     InvalidPartitionsError,
     InvalidReplicationFactorError,
     InvalidRequestError,
     InvalidTopicError,
-    NotLeaderError,
-    ShardingError,
     TopicExistsError,
     UnknownPartitionError,
     UnknownTopicError,
@@ -66,12 +57,10 @@ from .errors import (
 )
 from .interfaces import ConfigEntry, NewTopic, NodeAddress, PartitionApi, StreamApi, Topic
 from .partition import Partition
-from .placement import shards_for, slots_over
 from .shard import Shard, ShardSettings
 from .shard_state import Chain, Section
 from .topic_configs import changed_configs, check_configs, config_entries
 from .topics import Topics, topic_of
-from .write_split import SAME_SHARD_EPOCHS, SplitState, Target
 
 CATALOG_GROUP = GroupId(0)
 REPAIR_PAUSE_S = 1.0
@@ -156,11 +145,19 @@ class Node:
             table=CATALOG_COMMANDS,
         )
         self._shards: dict[int, Shard] = {}
+        self._changes = Changes(
+            Around(
+                node_id=settings.node_id,
+                shards_per_node=settings.shards_per_node,
+                catalog=self._catalog,
+                catalog_shard=self._catalog_shard,
+                shards=self._shards,
+                open_shard=self._open_shard,
+                now_ms=now_ms,
+                logger=logger,
+            )
+        )
         self._partitions: dict[str, tuple[Topic, list[Partition | None]]] = {}
-        # Changes of metadata happen one after the other: each is some commits long and they are rare.
-        self._changing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._is_repair_due = False
         self._is_closing = False
         self._producer_ids = range(0)
         self._topic_observers: list[Callable[[], None]] = []
@@ -175,8 +172,7 @@ class Node:
         for kind in (CreateTopic, DeleteTopic, SetConfig, Cut, PublishRun):
             self._catalog_shard.observe_commands(kind, lambda _command, _result, _at: self._tell_topic_observers())
         await asyncio.gather(*(self._open_shard(record) for record in self._catalog.shards.values()))
-        await self._assign_slots()
-        await self._repair()
+        await self._changes.repair()
         if self._groups is not None:
             for shard_id, shard in self._shards.items():
                 slots = self._catalog.slots["group"]
@@ -209,9 +205,7 @@ class Node:
             await self._time.close()
         if self._groups is not None:
             self._groups.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._changes.close()
         shards = [*self._shards.values(), self._catalog_shard]
         for shard in shards:
             shard.stop_admitting()
@@ -299,13 +293,20 @@ class Node:
         )
         if is_dry_run:
             return topic_of(record)
-        return await self._undisturbed(self._create(record))
+        await self._changes.create(record)
+        return self._topics.get(record.name)
 
     async def delete_topic(self, name: str) -> None:
         topic = self._topics.get(name)
         if topic.is_view:
             raise InvalidTopicError(f"{name!r} is a view; delete its topic, or set view.enabled=false")
-        await self._undisturbed(self._delete(topic))
+        try:
+            await self._changes.delete(topic.topic_id.bytes)
+        except UnknownTopicIdError:
+            raise UnknownTopicError(f"no topic {name!r}") from None
+        finally:
+            self._topics.forget(name)
+            self._partitions.pop(name, None)
 
     def topic_configs(self, name: str) -> list[ConfigEntry]:
         return config_entries(self._topics.get(name).configs)
@@ -332,7 +333,7 @@ class Node:
                 raise InvalidRequestError(f"{fixed} cannot be changed: what was indexed and sealed has the old one")
         if not is_dry_run:
             command = SetConfig(topic.topic_id.bytes, tuple(changes.items()))
-            if await self._undisturbed(self._submit_change(command)) is None:
+            if await self._changes.submit(command) is None:
                 raise UnknownTopicError(f"topic {name!r} was deleted")
 
     def partition(self, topic: Topic, index: int) -> PartitionApi:
@@ -365,7 +366,7 @@ class Node:
 
     async def allocate_producer_id(self) -> int:
         while not self._producer_ids:
-            first = await self._submit_change(AllocateProducerIds(PRODUCER_IDS_PER_BLOCK))
+            first = await self._changes.submit(AllocateProducerIds(PRODUCER_IDS_PER_BLOCK))
             assert isinstance(first, int)
             # Another caller may have got a block meanwhile; then this one is left unused, which does no harm.
             if not self._producer_ids:
@@ -434,143 +435,11 @@ class Node:
 
         None if the open split is empty. A cut that began earlier is finished first. Raises: UnknownTopicIdError.
         """
-        return await self._undisturbed(self._cut(topic_id.bytes))
+        return await self._changes.cut(topic_id.bytes)
 
     async def publish_run(self, topic_id: UUID, number: int, version: int, manifest: bytes) -> bool:
         """Put a sealed split's manifest into the catalog; False if that version exists, or the topic is gone."""
-        return await self._submit_change(PublishRun(topic_id.bytes, number, version, manifest)) is True
-
-    def spawn(self, work: Coroutine[object, object, object], name: str) -> None:
-        """Run `work` in the background until it ends or the node closes; a failure is logged."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-
-    # Steps of a change.
-
-    async def _create(self, record: TopicRecord) -> Topic:
-        async with self._changing:
-            await self._ensure_shards(record.replication_factor)
-            shards = shards_for(self._catalog, record.replication_factor, record.partition_count)
-            placed = TopicRecord(
-                topic_id=record.topic_id,
-                name=record.name,
-                replication_factor=record.replication_factor,
-                configs=record.configs,
-                created_ms=record.created_ms,
-                shards=shards,
-            )
-            # TopicExistsError, if another one came first, is what the future raises.
-            await self._submit_change(CreateTopic(placed))
-            try:
-                await self._open_partitions(placed)
-            except ShardingError:
-                self._repair_later()
-                raise
-        return self._topics.get(record.name)
-
-    async def _delete(self, topic: Topic) -> None:
-        async with self._changing:
-            if await self._submit_change(DeleteTopic(topic.topic_id.bytes)) is None:
-                raise UnknownTopicError(f"no topic {topic.name!r}")
-            self._topics.forget(topic.name)
-            self._partitions.pop(topic.name, None)
-            try:
-                await self._drop_unlisted()
-            except ShardingError:
-                self._repair_later()
-                raise
-
-    async def _cut(self, topic_id: bytes) -> tuple[int, tuple[int, ...]] | None:
-        async with self._changing:
-            record = self._listed(topic_id)
-            await self._finish_cut(record)
-            chains = [self._chain(record, index)[1] for index in range(record.partition_count)]
-            if all(chain.newest.committed_offset == chain.newest.first_offset for chain in chains):
-                return None
-            wanted = record.split_number + 1
-            after = await self._submit_change(Cut(topic_id, wanted, record.shards))
-            if after is not None:
-                assert isinstance(after, TopicRecord)
-                record = after
-            else:
-                record = self._listed(topic_id)
-            try:
-                await self._finish_cut(record)
-            except ShardingError:
-                self._repair_later()
-                raise
-            return record.split_number - 1, tuple(chain.newest.first_offset for chain in chains)
-
-    async def _finish_cut(self, record: TopicRecord) -> None:
-        """Bring each partition to the split that the catalog wants."""
-        await asyncio.gather(*(self._finish_cut_of(record, index) for index in range(record.partition_count)))
-
-    async def _finish_cut_of(self, record: TopicRecord, index: int) -> None:
-        shard, chain = self._chain(record, index)
-        while chain.newest.number < record.split_number:
-            split = chain.newest
-            target = Target(split.number + 1, shard.shard_id)
-            if not split.is_closed:
-                await shard.submit(Close(record.topic_id, index, split.number, self._now_ms(), target))
-            # On the same shard nothing but the epoch base depends on where the split comes from.
-            inherited = split.handed_over(shard.term, SAME_SHARD_EPOCHS)
-            await shard.submit(Open(record.topic_id, index, target.number, self._now_ms(), inherited))
-
-    async def _open_partitions(self, record: TopicRecord) -> None:
-        opening: list[Awaitable[object]] = []
-        for index, shard_id in enumerate(record.shards):
-            shard = self._shard(shard_id)
-            if (record.topic_id, index) not in shard.state.chains:
-                opening.append(shard.submit(Open(record.topic_id, index, 0, self._now_ms(), SplitState())))
-        await asyncio.gather(*opening)
-
-    async def _drop_unlisted(self) -> None:
-        dropping = [
-            shard.submit(Drop(topic_id, index))
-            for shard in self._shards.values()
-            for topic_id, index in shard.state.chains
-            if topic_id not in self._catalog.topics
-        ]
-        await asyncio.gather(*dropping)
-
-    async def _repair(self) -> None:
-        async with self._changing:
-            for record in list(self._catalog.topics.values()):
-                await self._open_partitions(record)
-                await self._finish_cut(record)
-            await self._drop_unlisted()
-
-    def _repair_later(self) -> None:
-        if not self._is_repair_due and not self._is_closing:
-            self._is_repair_due = True
-            self.spawn(self._repair_until_done(), "repair")
-
-    async def _repair_until_done(self) -> None:
-        while self._is_repair_due:
-            await asyncio.sleep(REPAIR_PAUSE_S)
-            try:
-                await self._repair()
-            except ShardingError as error:
-                self._logger.warning("a change of metadata could not be finished yet: %s", error)
-            else:
-                self._is_repair_due = False
-
-    async def _ensure_shards(self, replication_factor: int) -> None:
-        """Make the class of shards at its first use."""
-        present = len(self._catalog.shards_of_class(replication_factor))
-        for _ in range(present, self._settings.shards_per_node):
-            shard_id = max(self._catalog.shards, default=0) + 1
-            record = ShardRecord(shard_id, replication_factor, (self.node_id,))
-            await self._submit_change(CreateShard(record))
-            await self._open_shard(record)
-
-    async def _assign_slots(self) -> None:
-        await self._ensure_shards(1)
-        for kind in SLOT_KINDS:
-            if kind not in self._catalog.slots:
-                shard_ids = [shard.shard_id for shard in self._catalog.shards_of_class(1)]
-                await self._submit_change(AssignSlots(kind, slots_over(shard_ids)))
+        return await self._changes.submit(PublishRun(topic_id.bytes, number, version, manifest)) is True
 
     async def _open_shard(self, record: ShardRecord) -> None:
         shard = Shard(
@@ -587,23 +456,6 @@ class Node:
         # Nothing is applied before the loop's next turn, so that the shard always has its group by then.
         shard.attach(await self._host.open_group(shard.group_id, shard))
         await shard.until_leading()
-
-    async def _submit_change(self, command: Command) -> object:
-        if self._is_closing:
-            raise ClosingError("the node is shutting down")
-        return await self._catalog_shard.submit(command)
-
-    async def _undisturbed(self, work: Coroutine[object, object, T]) -> T:
-        """Run to the end even if the caller goes away: a change should not stop half way."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
-
-    def _on_task_done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._logger.error("%s failed", task.get_name(), exc_info=error)
 
     def _call_soon(self, callback: Callable[[], object], /) -> object:
         return asyncio.get_running_loop().call_soon(callback)
@@ -627,27 +479,10 @@ class Node:
             raise InvalidReplicationFactorError(f"replication factor {wanted} with {node_count} nodes")
         return wanted
 
-    def _listed(self, topic_id: bytes) -> TopicRecord:
-        if (record := self._catalog.topics.get(topic_id)) is None:
-            raise UnknownTopicIdError(f"no topic with id {UUID(bytes=topic_id)}")
-        return record
-
-    def _shard(self, shard_id: int) -> Shard:
-        if (shard := self._shards.get(shard_id)) is None:
-            raise NotLeaderError
-        return shard
-
-    def _chain(self, record: TopicRecord, index: int) -> tuple[Shard, Chain]:
-        """Raises: NotLeaderError while the partition is not opened yet."""
-        shard = self._shard(record.shards[index])
-        if (chain := shard.state.chains.get((record.topic_id, index))) is None:
-            raise NotLeaderError
-        return shard, chain
-
     def _place_of(self, topic: Topic, index: int) -> tuple[Shard, Chain]:
-        record = self._listed(topic.topic_id.bytes)
+        record = self._changes.listed(topic.topic_id.bytes)
         _check_index(topic, index)
-        return self._chain(record, index)
+        return self._changes.place(record, index)
 
     def _new_partition(self, topic: Topic, index: int) -> PartitionApi:
         _check_index(topic, index)

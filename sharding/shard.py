@@ -390,13 +390,23 @@ class Shard:
         result = command.execute(self.state, at)
         if isinstance(command, Append):
             if self._append_observers:
-                split = self.state.chains[command.topic_id, command.partition].newest
-                for observer in self._append_observers:
-                    observer(split, command, at)
+                self._tell_append(command, at)
         elif (observers := self._command_observers.get(type(command))) is not None:
             for observe in observers:
-                observe(command, result, at)
+                try:
+                    observe(command, result, at)
+                except Exception:
+                    self._logger.exception("shard %d: an observer of %s failed", self.shard_id, type(command).__name__)
         return result
+
+    def _tell_append(self, append: Append, at: At) -> None:
+        split = self.state.chains[append.topic_id, append.partition].newest
+        for observer in self._append_observers:
+            try:
+                observer(split, append, at)
+            except Exception:
+                # What is derived from the log must not stop the log.
+                self._logger.exception("shard %d: an observer of appends failed", self.shard_id)
 
     def on_persisted(self, term: Term, index: Index) -> None:
         waiting = self._unpersisted
