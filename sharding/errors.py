@@ -147,3 +147,7 @@ class OffsetMetadataTooLargeError(ShardingError): ...
 
 class ClosingError(ShardingError):
     """The node is shutting down."""
+
+
+class SealingError(ShardingError):
+    """A split could not be made historic; it stays closed and is tried again."""

@@ -1,0 +1,312 @@
+"""Cutting and sealing: when the open split of a topic ends, and how a closed one becomes historic.
+
+A split is cut by age, size, silence or command; the node's cut closes it in the shards' logs. Closed splits are sealed
+one after the other: a tick that reaches the split's end, a merge job over the log in a process of its own, a look at
+what it made, and the manifest into the catalog by compare-and-set. From the moment the catalog has it, runs answer for
+the split: whoever follows the catalog drops the sealed events in that very callback (`time_services`).
+
+Nothing here is remembered over a restart: what is closed and has no manifest is sealed again, from the start; files of
+an attempt that was not published are overwritten, or removed where no manifest names them.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from uuid import UUID
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+
+from store.manifest import SplitManifest
+from store.merge_job import MergeJob
+from store.ticks import Tick
+
+from .errors import SealingError, ShardingError, UnknownTopicIdError
+from .historic import TopicHistory
+from .merging import FIRST_VERSION, SplitToSeal, merge_in_process, remove_leftovers, verify
+from .shard import Shard
+from .shard_state import Chain
+from .stream_topic import StreamTopic
+from .timekeeper import TickWish, Timekeeper
+from .write_split import WriteSplit
+
+MergeRunner = Callable[[MergeJob], Awaitable[SplitManifest]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealingSettings:
+    """`topics_folder` holds the runs: `<topic uuid>/<split>/<run>`.
+
+    `silence_ms`: an open split without appends for this long is cut; None: silence alone cuts nothing.
+
+    A failed attempt is repeated after `retry_ms`, doubled each time up to `retry_ms_max`. `run_merge` None: a process
+    of its own per job.
+    """
+
+    topics_folder: Path
+    check_ms: int = 1_000
+    silence_ms: int | None = None
+    retry_ms: int = 1_000
+    retry_ms_max: int = 60_000
+    merge_timeout_ms: int = 3_600_000
+    run_merge: MergeRunner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SealingFailure:
+    """The last failure of a topic's sealing, for metrics and `splits`."""
+
+    number: int
+    attempt_count: int
+    message: str
+
+
+class SealHost(Protocol):
+    """What sealing needs of its node."""
+
+    def led_topics(self) -> Iterable[StreamTopic]: ...
+    def led_topic_or_none(self, topic_id: bytes) -> StreamTopic | None: ...
+    def places_of(self, topic: StreamTopic) -> Sequence[tuple[Shard, Chain]]:
+        """Per partition. Raises: ShardingError where one is not to be found."""
+        ...
+
+    def history_of(self, topic: StreamTopic) -> TopicHistory: ...
+    def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None: ...
+    async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None: ...
+    async def publish_run(self, topic_id: UUID, number: int, version: int, manifest: bytes) -> bool: ...
+
+
+class Sealer:
+    """Owns the background work of cutting and sealing. One merge at a time; one task per topic that has closed splits.
+
+    Topics are cut and sealed by the node that leads their partition 0.
+    """
+
+    def __init__(
+        self,
+        host: SealHost,
+        keeper: Timekeeper,
+        settings: SealingSettings,
+        *,
+        now_ms: Callable[[], int],
+        limiter: anyio.CapacityLimiter,
+        logger: logging.Logger,
+    ) -> None:
+        self._host = host
+        self._keeper = keeper
+        self._settings = settings
+        self._now_ms = now_ms
+        self._limiter = limiter
+        self._logger = logger
+        self._topics_folder = settings.topics_folder.absolute()
+        self._merging = anyio.Lock()
+        # Topics with data in their open split -> since when that split counts.
+        self._since_ms: dict[bytes, int] = {}
+        self._sealing: set[bytes] = set()
+        self._seal_ms: dict[tuple[bytes, int], int | None] = {}
+        # Topics that `seal` is about to cut: the new split waits until its watermark is known.
+        self._cutting: Counter[bytes] = Counter()
+        self._failures: dict[bytes, SealingFailure] = {}
+        self._changed = anyio.Event()
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    @property
+    def failures(self) -> Mapping[bytes, SealingFailure]:
+        """By topic id; a topic leaves it with its next success."""
+        return self._failures
+
+    def on_append(self, split: WriteSplit) -> None:
+        """An append was applied; cheap, called for each."""
+        if split.topic_id not in self._since_ms:
+            self._since_ms[split.topic_id] = self._now_ms()
+
+    async def run(self) -> None:
+        """Cut and seal until cancelled."""
+        await anyio.to_thread.run_sync(remove_leftovers, self._topics_folder, self._referenced(), limiter=self._limiter)
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            for topic in self._host.led_topics():
+                if places := self._places_or_none(topic):
+                    self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
+                self._seal_soon(topic.topic_id)
+            while True:
+                for topic_id in list(self._since_ms):
+                    await self._cut_if_due(topic_id)
+                await anyio.sleep(self._settings.check_ms / 1000)
+
+    async def seal(self, topic_id: bytes) -> int | None:
+        """End the open split now with W = its highest timestamp; its number once it is historic; None if it is empty.
+
+        Raises: SealingError when the first attempt fails, UnknownTopicIdError.
+        """
+        failed_before = self._failures.get(topic_id)
+        self._cutting[topic_id] += 1
+        try:
+            if (cut := await self._host.cut(UUID(bytes=topic_id))) is None:
+                return None
+            number = cut[0]
+            self._seal_ms[topic_id, number] = self._keeper.seal_ms(topic_id)
+            if (topic := self._host.led_topic_or_none(topic_id)) is not None:
+                self._restart_age(topic_id, self._places_or_none(topic) or (), self._now_ms())
+        finally:
+            self._cutting[topic_id] -= 1
+            self._seal_soon(topic_id)
+        while (topic := self._host.led_topic_or_none(topic_id)) is not None:
+            last = self._host.history_of(topic).last_or_none
+            if last is not None and last.number >= number:
+                return number
+            failure = self._failures.get(topic_id)
+            if failure is not None and failure is not failed_before:
+                raise SealingError(f"split {failure.number}: {failure.message}; it will be tried again")
+            await self._changed.wait()
+        raise UnknownTopicIdError(f"topic {topic_id.hex()} is not here any more")
+
+    def on_catalog_changed(self) -> None:
+        """A manifest may have been published, a topic may be gone."""
+        self._tell()
+
+    async def _cut_if_due(self, topic_id: bytes) -> None:
+        topic = self._host.led_topic_or_none(topic_id)
+        places = None if topic is None else self._places_or_none(topic)
+        if topic is None or places is None:
+            self._since_ms.pop(topic_id, None)
+            return
+        now_ms, splits = self._now_ms(), [chain.newest for _, chain in places]
+        silence_ms = self._settings.silence_ms
+        is_due = (
+            now_ms - self._since_ms[topic_id] >= topic.split_ms
+            or sum(split.size_bytes for split in splits) >= topic.split_bytes
+            or (silence_ms is not None and now_ms - max(split.last_append_ms for split in splits) >= silence_ms)
+        )
+        if not is_due:
+            return
+        try:
+            await self._host.cut(UUID(bytes=topic_id))
+        except ShardingError as error:
+            self._logger.warning("topic %s could not be cut: %s", topic.name, error)
+        else:
+            self._restart_age(topic_id, self._places_or_none(topic) or (), now_ms)
+        self._seal_soon(topic_id)
+
+    def _restart_age(self, topic_id: bytes, places: Sequence[tuple[Shard, Chain]], since_ms: int) -> None:
+        """An empty split is not cut: its age begins with its first record."""
+        if any(chain.newest.record_count for _, chain in places):
+            self._since_ms[topic_id] = since_ms
+        else:
+            self._since_ms.pop(topic_id, None)
+
+    def _seal_soon(self, topic_id: bytes) -> None:
+        if topic_id not in self._sealing and self._tasks is not None:
+            self._sealing.add(topic_id)
+            self._tasks.start_soon(self._seal_closed, topic_id)
+
+    async def _seal_closed(self, topic_id: bytes) -> None:
+        """Seal the topic's closed splits in order, until none is left."""
+        attempt_count, delay_ms = 0, self._settings.retry_ms
+        try:
+            while (topic := self._host.led_topic_or_none(topic_id)) is not None and not self._cutting[topic_id]:
+                number = -1
+                try:
+                    if (number := self._next_closed(topic)) is None:
+                        return
+                    await self._seal_one(topic, number)
+                    attempt_count, delay_ms = 0, self._settings.retry_ms
+                    self._failures.pop(topic_id, None)
+                    self._tell()
+                    continue
+                except Exception as error:  # noqa: BLE001 - whatever it is, the split stays closed and is tried again
+                    attempt_count += 1
+                    self._failures[topic_id] = SealingFailure(number or 0, attempt_count, str(error) or repr(error))
+                    self._logger.warning("split %s of topic %s is not sealed yet: %s", number, topic.name, error)
+                    self._tell()
+                await anyio.sleep(delay_ms / 1000)
+                delay_ms = min(2 * delay_ms, self._settings.retry_ms_max)
+        finally:
+            self._sealing.discard(topic_id)
+            self._tell()
+
+    def _next_closed(self, topic: StreamTopic) -> int | None:
+        """The number of the oldest split that every partition has closed and no manifest describes."""
+        last = self._host.history_of(topic).last_or_none
+        number = 0 if last is None else last.number + 1
+        newest = min(chain.newest.number for _, chain in self._host.places_of(topic))
+        return number if number < newest else None
+
+    async def _seal_one(self, topic: StreamTopic, number: int) -> None:
+        """Tick past the split's end, merge, verify, publish."""
+        places = self._host.places_of(topic)
+        history = self._host.history_of(topic)
+        ends = [_closed_split(chain, number).committed_offset for _, chain in places]
+        boundary, totals = history.sealed, history.totals
+        seal_ms = self._seal_ms.get((topic.topic_id, number))
+        wish = TickWish(ends=ends, after_number=boundary.number, seal_ms=seal_ms)
+        last = await self._keeper.tick_past(topic.topic_id, wish)
+        ticks = self._ticks_between(topic.topic_id, boundary, last)
+        if seal_ms is None:
+            # The first one that reaches the end will do: what is above its watermark goes into the next split.
+            ticks = ticks[: next(row for row, tick in enumerate(ticks) if tick.covers(ends)) + 1]
+        parts = [] if history.last_or_none is None else history.last_or_none.parts
+        firsts = [part.carried_first for part in parts] or [chain.splits[0].first_offset for _, chain in places]
+
+        to_seal = SplitToSeal(
+            topic=topic,
+            number=number,
+            boundary=boundary,
+            totals=totals,
+            ticks=ticks,
+            firsts=firsts,
+            ends=ends,
+            places=places,
+        )
+        async with self._merging:
+            job = await anyio.to_thread.run_sync(to_seal.job, self._topics_folder, limiter=self._limiter)
+            manifest = await self._merge(job)
+            await anyio.to_thread.run_sync(verify, job, manifest, limiter=self._limiter)
+        if not await self._host.publish_run(UUID(bytes=topic.topic_id), number, FIRST_VERSION, manifest.pack()):
+            # Somebody else published, or the topic is gone: the catalog decides, look again.
+            self._logger.info("split %d of topic %s was published meanwhile", number, topic.name)
+        self._seal_ms.pop((topic.topic_id, number), None)
+
+    def _ticks_between(self, topic_id: bytes, boundary: Tick, last: Tick) -> list[Tick]:
+        ticks: list[Tick] = []
+        for number in range(boundary.number + 1, last.number + 1):
+            tick = self._host.tick_or_none(topic_id, number)
+            assert tick is not None, f"tick {number} is missing between {boundary.number} and {last.number}"
+            ticks.append(tick)
+        return ticks
+
+    async def _merge(self, job: MergeJob) -> SplitManifest:
+        if self._settings.run_merge is not None:
+            return await self._settings.run_merge(job)
+        return await merge_in_process(job, self._settings.merge_timeout_ms)
+
+    def _places_or_none(self, topic: StreamTopic) -> Sequence[tuple[Shard, Chain]] | None:
+        try:
+            return self._host.places_of(topic)
+        except ShardingError:
+            return None
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _referenced(self) -> dict[str, dict[str, set[str]]]:
+        """Topic folder -> split folder -> files that a manifest names."""
+        return {
+            str(UUID(bytes=topic.topic_id)): {
+                str(split.manifest.number): {run.name for run in split.manifest.runs}
+                for split in self._host.history_of(topic).splits
+            }
+            for topic in self._host.led_topics()
+        }
+
+
+def _closed_split(chain: Chain, number: int) -> WriteSplit:
+    split = next((split for split in chain.splits if split.number == number), None)
+    if split is None or not split.is_closed:
+        raise SealingError(f"split {number} is not closed in every partition")
+    return split
