@@ -5,8 +5,9 @@
     late     events below the main sequence's high-water mark when they came, as a few sorted runs
 
 An event at or above the high-water mark is copied to the tail; the others gather, are sorted into runs of at least
-2,048, and runs of like size are merged (each late event some five times). At 65,536 they are merged into the leaves
-they hit, copy-on-write. So disorder costs a binary search and a bulk merge, never an insertion into the middle.
+2,048, and runs of like size are merged (each late event some five times). At 65,536 they become one run that the next
+inserts merge into the leaves it hits, a few leaves at a time from its end, copy-on-write. So disorder costs a binary
+search and bulk merges, never an insertion into the middle, and no single insert pays for all of a merge.
 
 Offsets rise from insert to insert, so where timestamps tie a late event comes after those of the main sequence.
 Snapshots share all arrays with the index: what a snapshot shows is never written again, only what lies behind it.
@@ -30,6 +31,11 @@ from .schema import AttributeType, Schema
 TAIL_EVENTS_MIN: Final = 256
 LATE_RUN_EVENTS_MIN: Final = 2_048
 LATE_EVENTS_MAX: Final = 65_536
+# Small late blocks are put together at this number, so that a snapshot has little to do.
+LOOSE_BLOCKS_MAX: Final = 64
+# Leaves merged by one insert, about 0.3 ms each; more if the insert itself brought many late events.
+MERGE_LEAVES: Final = 4
+MERGE_EVENTS_PER_LEAF: Final = 128
 OFFSET_MAX: Final = (1 << 63) - 1
 
 RecordReader = Callable[[Int32Array, Int64Array], list[Record]]
@@ -59,6 +65,10 @@ class IndexSnapshot:
         self._tail = tail
         self._late = late
         self._read_records = read_records
+
+    @property
+    def partition(self) -> int:
+        return self._partition
 
     @property
     def count(self) -> int:
@@ -166,8 +176,8 @@ class TimeIndex:
     """
 
     __slots__ = (
-        "_attributes", "_count", "_high_water_ms", "_late_count", "_late_runs", "_leaves", "_loose", "_next_offset",
-        "_partition", "_row_dtypes", "_tail",
+        "_attributes", "_count", "_high_water_ms", "_late_count", "_late_runs", "_leaves", "_loose", "_merging",
+        "_next_offset", "_partition", "_row_dtypes", "_tail",
     )  # fmt: skip
 
     def __init__(self, partition: int, schema: Schema | None = None) -> None:
@@ -183,6 +193,8 @@ class TimeIndex:
         self._late_runs: list[Block] = []
         self._loose: list[Block] = []
         self._late_count = 0
+        # What is left of the run on its way into the leaves; older than all other late events.
+        self._merging: Block | None = None
         self._count = 0
         self._next_offset = 0
         self._high_water_ms = TIMESTAMP_MS_MIN
@@ -224,14 +236,17 @@ class TimeIndex:
         if late_count < event_count:
             self._high_water_ms = int(block.timestamps[-1])
             self._append(block, late_count)
+        if self._merging is not None:
+            self._merge_some(MERGE_LEAVES + late_count // MERGE_EVENTS_PER_LEAF)
         if self._late_count >= LATE_EVENTS_MAX:
-            self._merge_late()
+            self._begin_merge()
 
     def snapshot(self, read_records: RecordReader | None = None) -> IndexSnapshot:
         """The events as they are now. `read_records` fetches the records behind them, where a query wants those."""
         if self._loose:
             self._settle_loose(is_run=False)
-        late = (*self._late_runs, *self._loose)
+        merging = () if self._merging is None else (self._merging,)
+        late = (*merging, *self._late_runs, *self._loose)
         return IndexSnapshot(self._partition, self._leaves.view(), self._tail.view(), late, read_records or _no_records)
 
     def discard(self, cut_offset: int, watermark_ms: int) -> int:
@@ -250,6 +265,10 @@ class TimeIndex:
         self._late_runs = [run for run in runs if len(run)]
         self._late_count = sum(len(run) for run in self._late_runs)
         self._count = self._leaves.view().event_count + len(self._tail) + self._late_count
+        if self._merging is not None:
+            merging = _without(self._merging, cut_offset, watermark_ms)
+            self._merging = merging if len(merging) else None
+            self._count += len(merging)
         if not self._count:
             # Nothing is left that a later event could tie with.
             self._high_water_ms = TIMESTAMP_MS_MIN
@@ -261,23 +280,29 @@ class TimeIndex:
         is_sealed = may_hold & (bounds["last_ms"] <= watermark_ms) & (bounds["last_offset"] < cut_offset)
         if not may_hold.any():
             return
-        copy = Leaves(self._partition, self._row_dtypes)
+        copy = Leaves(self._partition, self._row_dtypes, len(self._leaves))
         # What is left of neighbouring leaves is put together, so that no leaf stays small for long.
         rest: list[Block] = []
-        for row, block in enumerate(self._leaves.blocks):
-            if is_sealed[row]:
+        done = 0
+        for row in [*np.flatnonzero(may_hold).tolist(), len(self._leaves)]:
+            if done < row:
+                self._close_rest(copy, rest)
+                copy.extend(self._leaves, done, row)
+            done = row + 1
+            if row == len(self._leaves) or is_sealed[row]:
                 continue
-            kept = _without(block, cut_offset, watermark_ms) if may_hold[row] else block
-            if rest and (kept is block or sum(map(len, rest)) + len(kept) > BLOCK_EVENTS):
-                copy.append(self._joined(rest))
-                rest = []
-            if kept is block:
-                copy.extend(self._leaves, row, row + 1)
-            elif len(kept):
+            kept = _without(self._leaves.blocks[row], cut_offset, watermark_ms)
+            if sum(map(len, rest)) + len(kept) > BLOCK_EVENTS:
+                self._close_rest(copy, rest)
+            if len(kept):
                 rest.append(kept)
-        if rest:
-            copy.append(self._joined(rest))
+        self._close_rest(copy, rest)
         self._leaves = copy
+
+    def _close_rest(self, leaves: Leaves, rest: list[Block]) -> None:
+        if rest:
+            leaves.append(self._joined(rest))
+            rest.clear()
 
     def _append(self, block: Block, start: int) -> None:
         """Copy the events from `start` on to the end of the main sequence."""
@@ -298,6 +323,8 @@ class TimeIndex:
         self._late_count += len(block)
         if sum(len(loose) for loose in self._loose) >= LATE_RUN_EVENTS_MIN:
             self._settle_loose(is_run=True)
+        elif len(self._loose) >= LOOSE_BLOCKS_MAX:
+            self._settle_loose(is_run=False)
 
     def _settle_loose(self, *, is_run: bool) -> None:
         """Sort the loose late events into one block, which becomes a run or stays loose."""
@@ -310,27 +337,38 @@ class TimeIndex:
         while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
             runs[-2:] = [self._joined(runs[-2:])]
 
-    def _merge_late(self) -> None:
-        """Merge all late events into the main sequence."""
+    def _begin_merge(self) -> None:
+        """Make one run of all late events, which the next inserts merge into the leaves."""
+        while self._merging is not None:
+            self._merge_some(len(self._leaves))
         self._settle_loose(is_run=True)
-        late = self._joined(self._late_runs)
+        self._merging = self._joined(self._late_runs)
         self._late_runs, self._late_count = [], 0
+        # Every event of the run is below the high-water mark: from here on the tail begins at or above it.
         self._close_tail()
-        leaves = self._leaves
-        # A late event belongs into the last leaf that begins at or before it: behind all that tie with it.
-        homes = leaves.view().bounds["first_ms"].searchsorted(late.timestamps, "right") - 1
-        homes = np.maximum(homes, 0)
-        starts = [0, *(np.flatnonzero(homes[1:] != homes[:-1]) + 1).tolist(), len(late)]
-        copy = Leaves(self._partition, self._row_dtypes, len(leaves) + 2 * len(starts))
+
+    def _merge_some(self, leaf_count: int) -> None:
+        """Merge the end of the run into the leaves that it hits, at most `leaf_count` of them."""
+        run, leaves = self._merging, self._leaves
+        assert run is not None, "no run to merge"
+        firsts: Int64Array = leaves.view().bounds["first_ms"]
+        hits: list[tuple[int, int, int]] = []
+        start = len(run)
+        while start and len(hits) < max(1, leaf_count):
+            # A late event belongs into the last leaf that begins at or before it: behind all that tie with it.
+            home = int(firsts.searchsorted(int(run.timestamps[start - 1]), "right")) - 1
+            end, start = start, int(run.timestamps.searchsorted(int(firsts[home]), "left")) if home > 0 else 0
+            hits.append((max(home, 0), start, end))
+        copy = Leaves(self._partition, self._row_dtypes, len(leaves) + len(hits))
         done = 0
-        for start, end in pairwise(starts):
-            home = int(homes[start])
-            copy.extend(leaves, done, home)
-            for block in _split(self._joined([*leaves.blocks[home : home + 1], sliced(late, start, end)])):
+        for home, first, end in reversed(hits):
+            copy.extend(leaves, done, min(home, len(leaves)))
+            for block in _split(self._joined([*leaves.blocks[home : home + 1], sliced(run, first, end)])):
                 copy.append(block)
             done = home + 1
         copy.extend(leaves, min(done, len(leaves)), len(leaves))
         self._leaves = copy
+        self._merging = sliced(run, 0, start) if start else None
 
     def _joined(self, blocks: Sequence[Block]) -> Block:
         """One sorted block of them all; where timestamps tie, the earlier block has the lower offsets."""
