@@ -127,7 +127,7 @@ class Leaves:
         for name, rows in self._leaves.items():
             rows[row] = _row_of(of_column(block, block.columns[name]), rows.dtype)
         self._count = row + 1
-        self._complete_nodes()
+        self._complete_nodes(self._count // NODE_LEAVES)
 
     def extend(self, other: "Leaves", first: int, end: int) -> None:
         """Append the leaves [first, end) of `other`, with the aggregates that they have."""
@@ -139,7 +139,14 @@ class Leaves:
         self._bounds[row : self._count] = view.bounds[first:end]
         for name, rows in self._leaves.items():
             rows[row : self._count] = view.leaves[name][first:end]
-        self._complete_nodes()
+        whole_from, whole_to = -(-first // NODE_LEAVES), end // NODE_LEAVES
+        self._complete_nodes(whole_from)
+        if row == first and self._node_count < whole_to:
+            # The same leaves in the same rows make the same nodes.
+            for name, rows in self._nodes.items():
+                rows[whole_from:whole_to] = view.nodes[name][whole_from:whole_to]
+            self._node_count = whole_to
+        self._complete_nodes(self._count // NODE_LEAVES)
 
     def _reserve(self, count: int) -> None:
         while count > len(self._bounds):
@@ -147,13 +154,13 @@ class Leaves:
             self._leaves = {name: _grown(rows) for name, rows in self._leaves.items()}
             self._nodes = {name: _grown(rows) for name, rows in self._nodes.items()}
 
-    def _complete_nodes(self) -> None:
-        """Sum up the nodes whose last leaf is there now."""
-        while (end := (self._node_count + 1) * NODE_LEAVES) <= self._count:
+    def _complete_nodes(self, limit: int) -> None:
+        """Sum up the nodes below `limit` whose last leaf is there now."""
+        for node in range(self._node_count, min(limit, self._count // NODE_LEAVES)):
+            leaves = slice(node * NODE_LEAVES, (node + 1) * NODE_LEAVES)
             for name, rows in self._leaves.items():
-                whole = reduced(rows[end - NODE_LEAVES : end], self._partition)
-                self._nodes[name][self._node_count] = _row_of(whole, rows.dtype)
-            self._node_count += 1
+                self._nodes[name][node] = _row_of(reduced(rows[leaves], self._partition), rows.dtype)
+            self._node_count = node + 1
 
 
 def row_dtype(*, is_double: bool) -> np.dtype[np.void]:

@@ -42,6 +42,8 @@ def small_blocks() -> Iterable[None]:
         patch.setattr(time_index_module, "TAIL_EVENTS_MIN", 1)
         patch.setattr(time_index_module, "LATE_RUN_EVENTS_MIN", 3)
         patch.setattr(time_index_module, "LATE_EVENTS_MAX", 12)
+        patch.setattr(time_index_module, "LOOSE_BLOCKS_MAX", 2)
+        patch.setattr(time_index_module, "MERGE_LEAVES", 1)
         patch.setattr(leaves_module, "NODE_LEAVES", 2)
         patch.setattr(leaves_module, "ROWS_MIN", 1)
         yield
