@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway.http.app import build_app
 from gateway.http.server import HttpServer
@@ -24,7 +25,9 @@ from raft.settings import RaftSettings
 from sharding.coordinators.groups import Groups
 from sharding.coordinators.values import GroupLimits
 from sharding.node import Node, NodeParts, NodeSettings
+from sharding.sealing import SealingSettings
 from sharding.shard import ShardSettings
+from sharding.time_services import TimeServices, TimeSettings
 
 from .figures import kafka_figures, node_figures
 from .settings import Settings
@@ -105,9 +108,15 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
         now_ms=wall_ms,
         random=random.SystemRandom(),
         logger=logging.getLogger("node"),
-        parts=NodeParts(groups=groups),
+        parts=NodeParts(groups=groups, time=lambda node: _wire_time(settings, directory, node)),
     )
     return Wired(directory, host, node)
+
+
+def _wire_time(settings: Settings, directory: DataDirectory, node: Node) -> TimeServices:
+    sealing = SealingSettings(topics_folder=Path(directory.path) / "topics")
+    time_settings = TimeSettings(sealing=sealing, threads=settings.query_threads)
+    return TimeServices(node, time_settings, logger=logging.getLogger("time"))
 
 
 def wire_doors(settings: Settings, node: Node) -> Doors:
