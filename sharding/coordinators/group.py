@@ -45,7 +45,6 @@ class _ReplacementSave:
     """A static member that came back; `told_leader_id` None: it may be told that it leads and skips the assignment."""
 
     member_id: str
-    ticket: Ticket
     told_leader_id: str | None
 
 
@@ -74,7 +73,7 @@ class Group:
         self._unsynced: set[str] = set()  # members of this generation whose sync has not come yet
         self._rebalance_deadline_ms = 0
         self._sync_deadline_ms = 0
-        self._delay_left_ms: int | None = None  # None: not the first rebalance of an empty group
+        self._delay_left_ms: int | None = None  # set only in the first rebalance of an empty group
         self._has_newcomer = False  # since the first rebalance was last put off
         self._has_lost_members = False  # since the last generation began
         self._tickets = count(1)
@@ -193,8 +192,7 @@ class Group:
         """One outcome per (member id, instance id); an empty member id means whoever holds the instance id."""
         self._refuse_if_dead()
         outcomes = [self._leave_one(member_id, instance_id) for member_id, instance_id in leaving]
-        if None in outcomes:
-            self._after_removal(now_ms)
+        self._after_removal(now_ms)
         return outcomes
 
     def check_commit(self, generation: int, member_id: str, instance_id: str | None, now_ms: int) -> None:
@@ -332,7 +330,7 @@ class Group:
         if self.state is GroupState.STABLE and self._roster.vote() == self.protocol:
             # Clients below JoinGroup 9 must not think that they lead: their assignment would be lost (KIP-814).
             told_id = None if wanted.can_skip_assignment else old_leader_id
-            save = _ReplacementSave(fresh_id, ticket, told_id)
+            save = _ReplacementSave(fresh_id, told_id)
             self._want_save(save, {each.member_id: each.assignment for each in self._roster})
         else:
             # While completing, the leader may be assigning to the old member id.
@@ -379,7 +377,6 @@ class Group:
             self._delay_left_ms = max(timeout_ms - delay_ms, 0)
             self._rebalance_deadline_ms = now_ms + delay_ms
         else:
-            self._delay_left_ms = None
             self._rebalance_deadline_ms = now_ms + timeout_ms
         self._has_newcomer = False
         self._unsynced.clear()
@@ -402,6 +399,7 @@ class Group:
 
     def _complete(self, now_ms: int) -> None:
         """The next generation of those who joined; static members may be away until their session ends."""
+        self._delay_left_ms = None
         for member in [each for each in self._roster if each.join_ticket is None and each.instance_id is None]:
             self._remove(member)
         if not self._roster:
@@ -414,7 +412,6 @@ class Group:
         self.generation += 1
         self.protocol = self._roster.vote()
         self.state = GroupState.COMPLETING
-        self._delay_left_ms = None
         self._unsynced = {each.member_id for each in self._roster}
         self._sync_deadline_ms = now_ms + self._roster.rebalance_timeout_ms
         for member in self._roster:
@@ -428,7 +425,6 @@ class Group:
         self.protocol = ""
         self.state = GroupState.EMPTY
         self._unsynced.clear()
-        self._delay_left_ms = None
         self._want_save(None, {})
 
     def _leave_one(self, member_id: str, instance_id: str | None) -> Exception | None:
@@ -487,7 +483,7 @@ class Group:
     def _on_replacement_saved(self, save: _ReplacementSave, error: Exception | None, now_ms: int) -> None:
         member = self._roster.get_or_none(save.member_id)
         # In a rebalance that began meanwhile the ticket counts as joined and is answered with all others.
-        if member is None or member.join_ticket != save.ticket or self.state is not GroupState.STABLE:
+        if member is None or self.state is not GroupState.STABLE:
             return
         member.touch(now_ms)
         if error is not None:

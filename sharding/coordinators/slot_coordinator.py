@@ -155,7 +155,6 @@ class SlotCoordinator:
             await self._shard.group.read_barrier()
         except RaftNotLeaderError as error:
             raise NotCoordinatorError from error
-        self._check_leading()
         return self._saved.offsets(group_id).find(wanted)
 
     async def delete_offsets(self, group_id: str, partitions: Sequence[tuple[str, int]]) -> list[Exception | None]:

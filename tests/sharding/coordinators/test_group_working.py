@@ -511,6 +511,25 @@ def test_restored_group_is_stable_and_gives_full_sessions() -> None:
     assert group.group.member_count == 0
 
 
+def test_restored_group_keeps_a_leader_who_did_not_join_first() -> None:
+    before = Driven()
+    _, second = before.stabilize(join_wanted(instance_id="i", session_ms=LONG_MS), join_wanted())
+    before.join(join_wanted(second, protocols=[("range", b"new")]))
+    before.pass_time(REBALANCE_MS)
+    before.sync(second)
+    before.confirm()
+    assert Driven(LIMITS, before.confirmed[-1]).group.leader_id == before.group.leader_id == second
+
+
+def test_first_join_of_a_replaced_static_member_waits_as_long_as_any() -> None:
+    group = Driven()
+    group.stabilize(join_wanted(rebalance_ms=LONG_MS, session_ms=LONG_MS))
+    group.join(join_wanted(instance_id="i"))
+    again = group.join(join_wanted(instance_id="i"))
+    group.pass_time(2 * SESSION_MS)
+    assert group.open_tickets == {again}
+
+
 def test_restored_empty_group_goes_on_with_its_generation() -> None:
     before = Driven()
     (member,) = before.stabilize(join_wanted())

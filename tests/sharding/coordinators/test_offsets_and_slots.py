@@ -133,6 +133,12 @@ def test_restore_takes_the_place_of_what_was_there() -> None:
     assert "g" not in slots.of("g")
 
 
+def test_slot_that_was_only_asked_is_in_no_snapshot() -> None:
+    slots = GroupSlots()
+    assert "g" not in slots.of("g")
+    assert slots.snapshot() == GroupSlots().snapshot()
+
+
 def test_group_is_known_by_its_generation_or_by_its_offsets() -> None:
     slot = GroupSlot()
     slot.save(GROUP)
