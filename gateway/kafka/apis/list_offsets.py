@@ -19,6 +19,7 @@ from ..errors import UnsupportedHereError
 LATEST, EARLIEST, GREATEST_TIME, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_NOT_UPLOADED = -1, -2, -3, -4, -5, -6
 KNOWN_FROM = {LATEST: 1, EARLIEST: 1, GREATEST_TIME: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_NOT_UPLOADED: 11}
 READ_COMMITTED = 1
+EPOCH_FROM = 4
 
 
 async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
@@ -32,10 +33,9 @@ async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOf
             except REFUSALS as error:
                 partitions.append(ListOffsetsPartitionResponse(wanted.partition_index, context.refuse(error)))
             else:
+                epoch = found.leader_epoch if context.version >= EPOCH_FROM else -1
                 partitions.append(
-                    ListOffsetsPartitionResponse(
-                        wanted.partition_index, 0, found.timestamp_ms, found.offset, found.leader_epoch
-                    )
+                    ListOffsetsPartitionResponse(wanted.partition_index, 0, found.timestamp_ms, found.offset, epoch)
                 )
         topics.append(ListOffsetsTopicResponse(topic.name, partitions))
     return ListOffsetsResponse(topics=topics)
