@@ -231,12 +231,15 @@ def _add(left: AttributeSummary, right: AttributeSummary) -> tuple[int | float, 
 
 
 def _least(left: Value | None, right: Value | None) -> Value | None:
-    # An attribute has one type, so its values compare; the type checker cannot know that.
-    return right if left is None or (right is not None and right < left) else left  # pyright: ignore[reportOperatorIssue]
+    if left is None or right is None:
+        return right if left is None else left
+    return min(left, right)  # pyright: ignore[reportOperatorIssue] - an attribute has one type
 
 
 def _greatest(left: Value | None, right: Value | None) -> Value | None:
-    return right if left is None or (right is not None and right > left) else left  # pyright: ignore[reportOperatorIssue]
+    if left is None or right is None:
+        return right if left is None else left
+    return max(left, right)  # pyright: ignore[reportOperatorIssue] - an attribute has one type
 
 
 def _first(left: Edge | None, right: Edge | None) -> Edge | None:

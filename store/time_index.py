@@ -16,19 +16,18 @@ A single event from the far future makes all later ones late, which is slow but 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .aggregates import NOTHING, AttributeSummary, Summary, merge_attribute, of_column
-from .blocks import BLOCK_EVENTS, Block, BoolArray, Column, Int32Array, Int64Array
+from .blocks import BLOCK_EVENTS, Block, Column, Int32Array, Int64Array
 from .events import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN, Record, TimeRange
 from .leaves import Leaves, LeavesView, row_dtype
 from .merge import Part, combined, merge, sliced, taken
 from .schema import AttributeType, Schema
+from .tail import Tail, repeated
 
-TAIL_EVENTS_MIN: Final = 256
 LATE_RUN_EVENTS_MIN: Final = 2_048
 LATE_EVENTS_MAX: Final = 65_536
 # Small late blocks are put together at this number, so that a snapshot has little to do.
@@ -39,8 +38,6 @@ MERGE_EVENTS_PER_LEAF: Final = 128
 OFFSET_MAX: Final = (1 << 63) - 1
 
 RecordReader = Callable[[Int32Array, Int64Array], list[Record]]
-
-Scalar = TypeVar("Scalar", bound=np.generic)
 
 _NO_SCHEMA: Final = Schema({}, ())
 _DTYPES: Final[Mapping[AttributeType, np.dtype[np.generic]]] = {
@@ -155,7 +152,7 @@ class IndexSnapshot:
 
     def count_emitted(self, cut_offset: int, watermark_ms: int) -> int:
         """How many events a tick with this cut and watermark, or one before it, emits."""
-        return self.count_between(TimeRange(end_ms=watermark_ms + 1), 0, cut_offset)
+        return self.count_between(TimeRange(end_ms=min(watermark_ms + 1, TIMESTAMP_MS_MAX)), 0, cut_offset)
 
     def _leaf_slices(self, span: TimeRange, first_offset: int = 0, end_offset: int = OFFSET_MAX) -> Iterator[Block]:
         first, end = self._leaves.rows_of(span)
@@ -188,7 +185,7 @@ class TimeIndex:
         self._attributes = {name: _DTYPES[kind] for name, kind in attributes.items()}
         self._row_dtypes = {name: row_dtype(is_double=attributes[name] is AttributeType.DOUBLE) for name in aggregates}
         self._leaves = Leaves(partition, self._row_dtypes)
-        self._tail = _Tail(partition, self._attributes)
+        self._tail = Tail(partition, self._attributes)
         # Sorted runs, largest first, and what has not become a run yet.
         self._late_runs: list[Block] = []
         self._loose: list[Block] = []
@@ -220,7 +217,7 @@ class TimeIndex:
         event_count = len(timestamps)
         if event_count == 0:
             return
-        block = Block(timestamps, _repeated(self._partition, event_count), offsets, columns or {})
+        block = Block(timestamps, repeated(self._partition, event_count), offsets, columns or {})
         assert block.columns.keys() == self._attributes.keys(), f"columns {list(block.columns)}"
         assert int(offsets[0]) >= self._next_offset, f"offset {offsets[0]} after {self._next_offset - 1}"
         assert bool((offsets[1:] > offsets[:-1]).all()), "offsets do not rise"
@@ -259,7 +256,7 @@ class TimeIndex:
         self._discard_leaves(cut_offset, watermark_ms)
         tail = self._tail.view()
         if (kept := _without(tail, cut_offset, watermark_ms)) is not tail:
-            self._tail = _Tail(self._partition, self._attributes)
+            self._tail = Tail(self._partition, self._attributes)
             self._append(kept, 0)
         runs = [_without(run, cut_offset, watermark_ms) for run in self._late_runs]
         self._late_runs = [run for run in runs if len(run)]
@@ -316,7 +313,7 @@ class TimeIndex:
     def _close_tail(self) -> None:
         if len(self._tail):
             self._leaves.append(self._tail.view())
-        self._tail = _Tail(self._partition, self._attributes, BLOCK_EVENTS)
+        self._tail = Tail(self._partition, self._attributes, BLOCK_EVENTS)
 
     def _add_late(self, block: Block) -> None:
         self._loose.append(block)
@@ -373,71 +370,7 @@ class TimeIndex:
     def _joined(self, blocks: Sequence[Block]) -> Block:
         """One sorted block of them all; where timestamps tie, the earlier block has the lower offsets."""
         whole = combined([Part(block, 0, len(block)) for block in blocks])
-        return Block(whole.timestamps, _repeated(self._partition, len(whole)), whole.offsets, whole.columns)
-
-
-class _Tail:
-    """A block being filled. Arrays grow by doubling up to BLOCK_EVENTS; what a view shows is never written again."""
-
-    __slots__ = ("_capacity", "_count", "_nulls", "_offsets", "_partition", "_timestamps", "_values", "_words")
-
-    def __init__(self, partition: int, attributes: Mapping[str, np.dtype[np.generic]], capacity: int = 0) -> None:
-        self._partition = partition
-        self._capacity = capacity or TAIL_EVENTS_MIN
-        self._count = 0
-        self._timestamps = np.empty(self._capacity, np.int64)
-        self._offsets = np.empty(self._capacity, np.int64)
-        self._values = {name: np.empty(self._capacity, dtype) for name, dtype in attributes.items()}
-        # Only for attributes that have had a null.
-        self._nulls: dict[str, BoolArray] = {}
-        self._words: dict[str, Sequence[str] | None] = {}
-
-    def __len__(self) -> int:
-        return self._count
-
-    def can_follow(self, block: Block) -> bool:
-        """A block has one word list per attribute."""
-        return not self._count or all(column.words is self._words[name] for name, column in block.columns.items())
-
-    def append(self, block: Block, start: int) -> int:
-        """Copy as many events as fit; returns how many."""
-        begin = self._count
-        event_count = min(len(block) - start, BLOCK_EVENTS - begin)
-        end = begin + event_count
-        self._reserve(end)
-        rows = slice(start, start + event_count)
-        self._timestamps[begin:end] = block.timestamps[rows]
-        self._offsets[begin:end] = block.offsets[rows]
-        for name, column in block.columns.items():
-            self._values[name][begin:end] = column.values[rows]
-            if begin == 0:
-                self._words[name] = column.words
-            if column.is_null is not None and name not in self._nulls:
-                self._nulls[name] = np.zeros(self._capacity, np.bool_)
-            if name in self._nulls:
-                self._nulls[name][begin:end] = False if column.is_null is None else column.is_null[rows]
-        self._count = end
-        return event_count
-
-    def view(self) -> Block:
-        count = self._count
-        columns = {
-            name: Column(
-                values[:count], self._nulls[name][:count] if name in self._nulls else None, self._words.get(name)
-            )
-            for name, values in self._values.items()
-        }
-        return Block(self._timestamps[:count], _repeated(self._partition, count), self._offsets[:count], columns)
-
-    def _reserve(self, count: int) -> None:
-        if count <= self._capacity:
-            return
-        while self._capacity < count:
-            self._capacity = min(2 * self._capacity, BLOCK_EVENTS)
-        self._timestamps = _extended(self._timestamps, self._capacity)
-        self._offsets = _extended(self._offsets, self._capacity)
-        self._values = {name: _extended(values, self._capacity) for name, values in self._values.items()}
-        self._nulls = {name: _extended(nulls, self._capacity) for name, nulls in self._nulls.items()}
+        return Block(whole.timestamps, repeated(self._partition, len(whole)), whole.offsets, whole.columns)
 
 
 def _clipped(block: Block, span: TimeRange) -> Block:
@@ -476,17 +409,6 @@ def _split(block: Block) -> list[Block]:
     pieces = -(-len(block) // BLOCK_EVENTS)
     edges = [len(block) * i // pieces for i in range(pieces + 1)]
     return [sliced(block, start, end) for start, end in pairwise(edges)]
-
-
-def _repeated(partition: int, count: int) -> Int32Array:
-    """`count` times the same number, without an array of them."""
-    return np.broadcast_to(np.int32(partition), count)
-
-
-def _extended(values: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:
-    extended = np.zeros(capacity, values.dtype)
-    extended[: len(values)] = values
-    return extended
 
 
 def _no_records(partitions: Int32Array, offsets: Int64Array) -> list[Record]:

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from store import leaves as leaves_module
+from store import tail as tail_module
 from store import time_index as time_index_module
 from store.aggregates import Summary, of_block
 from store.blocks import Block, Column
-from store.events import ALL_TIME, Record, TimeRange
+from store.events import ALL_TIME, TIMESTAMP_MS_MAX, Record, TimeRange
 from store.schema import Schema
 from store.time_index import IndexSnapshot, TimeIndex
 
@@ -39,7 +40,8 @@ def small_blocks() -> Iterable[None]:
     """Blocks, runs and nodes so small that a few events reach every branch."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time_index_module, "BLOCK_EVENTS", 4)
-        patch.setattr(time_index_module, "TAIL_EVENTS_MIN", 1)
+        patch.setattr(tail_module, "BLOCK_EVENTS", 4)
+        patch.setattr(tail_module, "TAIL_EVENTS_MIN", 1)
         patch.setattr(time_index_module, "LATE_RUN_EVENTS_MIN", 3)
         patch.setattr(time_index_module, "LATE_EVENTS_MAX", 12)
         patch.setattr(time_index_module, "LOOSE_BLOCKS_MAX", 2)
@@ -223,6 +225,13 @@ def test_event_from_the_far_future_makes_nothing_wrong() -> None:
         model.insert([(i + j % 3, 1, (j, None, "b", None)) for j in range(7)])
     model.check_all()
     model.check(TimeRange(first_ms=5, end_ms=10_001), 0, 10_000)
+
+
+def test_the_greatest_watermark_emits_everything_below_the_cut() -> None:
+    model = Model()
+    model.insert([(5, 1, (None, None, None, None)), (2, 1, (None, None, None, None))])
+    assert model.index.snapshot().count_emitted(2, TIMESTAMP_MS_MAX) == 1
+    assert model.index.discard(2, TIMESTAMP_MS_MAX) == 1
 
 
 def test_records_are_asked_of_the_given_reader() -> None:
