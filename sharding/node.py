@@ -302,6 +302,8 @@ class Node:
             raise InvalidTopicError(f"{name!r} is a view; delete its topic, or set view.enabled=false")
         try:
             await self._changes.delete(topic.topic_id.bytes)
+            if self._groups is not None:
+                await self._groups.forget_topic(name)
         except UnknownTopicIdError:
             raise UnknownTopicError(f"no topic {name!r}") from None
         finally:
