@@ -237,8 +237,12 @@ class StreamApi(Protocol):
     def splits(self) -> list[SplitDescription]: ...
     def watermark(self) -> WatermarkDescription: ...
 
-    async def seal(self) -> SplitDescription | None:
-        """Close the open split now with W = its highest timestamp; returns when it is historic (None: it was empty)."""
+    async def seal(self, *, at_least_ms: int | None = None) -> SplitDescription | None:
+        """Close the open split now with W = its highest timestamp; returns when it is historic (None: it was empty).
+
+        `at_least_ms` raises W further, on the caller's word that nothing will come at or below it in time: so windows
+        close that reach behind the last event. Never above the clock + `clock.ahead.ms`.
+        """
         ...
 
 

@@ -138,8 +138,10 @@ class Sealer:
                     await self._cut_if_due(topic_id)
                 await anyio.sleep(self._settings.check_ms / 1000)
 
-    async def seal(self, topic_id: bytes) -> int | None:
+    async def seal(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
         """End the open split now with W = its highest timestamp; its number once it is historic; None if it is empty.
+
+        `at_least_ms`: a higher W on the caller's word (`Timekeeper.seal_ms`).
 
         Raises: SealingError when the first attempt fails, UnknownTopicIdError.
         """
@@ -149,7 +151,7 @@ class Sealer:
             if (cut := await self._host.cut(UUID(bytes=topic_id))) is None:
                 return None
             number = cut[0]
-            self._seal_ms[topic_id, number] = self._keeper.seal_ms(topic_id)
+            self._seal_ms[topic_id, number] = self._keeper.seal_ms(topic_id, at_least_ms)
             if (topic := self._host.led_topic_or_none(topic_id)) is not None:
                 self._restart_age(topic_id, self._places_or_none(topic) or (), self._now_ms())
         finally:

@@ -134,8 +134,8 @@ class Stream:
             tick=tick.number, watermark_ms=watermark_ms, cut=list(tick.cut), late_count=sum(totals.late)
         )
 
-    async def seal(self) -> SplitDescription | None:
-        number = await self._host.sealer.seal(self.topic.topic_id.bytes)
+    async def seal(self, *, at_least_ms: int | None = None) -> SplitDescription | None:
+        number = await self._host.sealer.seal(self.topic.topic_id.bytes, at_least_ms)
         return None if number is None else next(split for split in self.splits() if split.number == number)
 
     def unsealed_numbers(self) -> range:

@@ -97,16 +97,22 @@ class Timekeeper:
             await done.wait()
         return last
 
-    def seal_ms(self, topic_id: bytes) -> int | None:
+    def seal_ms(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
         """The watermark that makes everything final that a topic holds now, as far as the clock allows; None: nothing.
 
+        `at_least_ms`: the caller's word that event time has come that far, so that windows close behind the last event.
         Raises: ShardingError where a partition is not to be found.
         """
         if (topic := self._host.led_topic_or_none(topic_id)) is None:
             raise UnknownTopicIdError(f"topic {topic_id.hex()} is not here")
         splits = [self._host.newest_split(topic_id, partition) for partition in range(topic.partition_count)]
         activities = [_activity(split, 0) for split in splits]
-        return candidate_or_none(activities, topic.rule, now_ms=self._now_ms(), is_seal=True)
+        now_ms = self._now_ms()
+        found_ms = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=True)
+        if found_ms is None or at_least_ms is None:
+            return found_ms
+        ahead_ms = topic.rule.ahead_ms
+        return max(found_ms, at_least_ms if ahead_ms is None else min(at_least_ms, now_ms + ahead_ms))
 
     def last_tick(self, topic_id: bytes) -> Tick:
         """The last committed tick of a topic. Raises: UnknownTopicIdError."""
@@ -176,8 +182,10 @@ class Timekeeper:
             return None
         since_ms = self._looked_since_ms.setdefault(topic.topic_id, now_ms)
         activities = [_activity(split, since_ms) for split in splits]
-        is_seal = any(wish.seal_ms is not None for wish in wishes)
-        wanted = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=is_seal)
+        seals_ms = [wish.seal_ms for wish in wishes if wish.seal_ms is not None]
+        wanted = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=bool(seals_ms))
+        if wanted is not None:
+            wanted = max([wanted, *seals_ms])
         if wanted is None or wanted > before.watermark_ms:
             return wanted
         # The split is closed and nothing new raises W: a step of 1 ms makes its late events final.

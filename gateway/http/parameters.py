@@ -95,6 +95,15 @@ def aggregate_query(parameters: QueryParams, now_ms: int) -> AggregateQuery:
     )
 
 
+def seal_watermark_ms(parameters: QueryParams, now_ms: int) -> int | None:
+    """`watermark=` of a seal: the caller's word that event time has come at least that far."""
+    unknown = set(parameters) - {"watermark"}
+    if unknown:
+        raise HttpError(400, f"unknown parameter {min(unknown)!r}; known: watermark")
+    text = parameters.get("watermark")
+    return None if text is None else time_ms(text, "watermark", now_ms)
+
+
 def measures(text: str) -> list[Measure]:
     """Such as `count,sum(qty),ohlc(price)`."""
     found: list[Measure] = []

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from sharding.interfaces import NodeApi, SplitDescription, StreamApi
 
 from .formats import MEDIA_TYPES, Format, encode, headers_of, wanted_format
-from .parameters import aggregate_query, events_query, time_range
+from .parameters import aggregate_query, events_query, seal_watermark_ms, time_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,7 +65,8 @@ class Streams:
         return JSONResponse({"splits": [split_json(split) for split in self._stream(request).splits()]})
 
     async def seal(self, request: Request) -> Response:
-        split = await self._stream(request).seal()
+        at_least_ms = seal_watermark_ms(request.query_params, _now_ms())
+        split = await self._stream(request).seal(at_least_ms=at_least_ms)
         return Response(status_code=204) if split is None else JSONResponse(split_json(split))
 
     async def watermark(self, request: Request) -> Response:

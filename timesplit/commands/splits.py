@@ -9,13 +9,18 @@ from .asking import Asker, node_options, rows_of, show_json, show_table
 @click.command(name="splits")
 @click.argument("topic")
 @click.option("--seal", "is_seal", is_flag=True, help="Close the open split now and wait until it is historic.")
+@click.option("--watermark", help="With --seal: event time has come at least that far, so later windows close too.")
 @node_options
-def command(topic: str, address: str, *, is_json: bool, is_seal: bool) -> None:
+def command(topic: str, address: str, *, is_json: bool, is_seal: bool, watermark: str | None) -> None:
     """Time splits of a topic: bounds in event time, state, files."""
+    if watermark is not None and not is_seal:
+        raise click.UsageError("--watermark goes with --seal")
     asker = Asker(address)
     if is_seal:
         with Console(stderr=True).status(f"sealing the open split of {topic}"):
-            asker.ask("POST", f"/topics/{topic}/splits/seal")
+            asker.ask(
+                "POST", f"/topics/{topic}/splits/seal", query={} if watermark is None else {"watermark": watermark}
+            )
     found = asker.mapping("GET", f"/topics/{topic}/splits")
     if is_json:
         show_json(found)

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import orjson
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,9 +25,12 @@ from .truth import COLUMNS, WrongAnswerError, compare, hourly
 PARTITIONS = 4
 HOUR_MS = 3_600_000
 TOPICS = {"flights": 24 * HOUR_MS, "flights-strict": HOUR_MS}
+END_OF_DATA = "2014-01-01T06:00:00Z"
 SHOWN_DAY = ("2013-02-09T12:00:00Z", "2013-02-09T16:00:00Z")
 RESULTS_DEADLINE_S = 120.0
 HTTP_DEADLINE_S = 120.0
+
+HIDDEN = {"window_end", "_unsettled"}
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -67,9 +71,10 @@ class Demo:
         return loaded
 
     def seal(self) -> None:
+        """The year is over: W goes to its last hour's end, so that the last windows close as well."""
         for name in TOPICS:
             with self.console.status(f"sealing {name}: its open split becomes a historic one"):
-                split = self._post(f"/topics/{name}/splits/seal", None)
+                split = self._post(f"/topics/{name}/splits/seal?watermark={END_OF_DATA}", None)
             self.console.print(f"sealed {name}: {split['count']:,} events in {', '.join(map(str, split['files']))}")
 
     def show_aggregates(self, truth: pd.DataFrame) -> None:
@@ -127,10 +132,10 @@ class Demo:
         self._command(f"kcat -C -b {self.kafka} -t flights-strict.__late -c 3")
 
     def _say(self, title: str, rows: Rows) -> None:
-        table = Table(title=f"\n{title}", title_justify="left", header_style="bold")
-        names = [name for name in rows[0] if name != "window_end"] if rows else []
+        names = [name for name in rows[0] if name not in HIDDEN] if rows else []
+        table = Table(title=f"\n{title}", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(name.replace("(dep_delay)", ""), justify="right")
         for row in rows[:12]:
             table.add_row(*(_shown(name, row[name]) for name in names))
         self.console.print(table)
