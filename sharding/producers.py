@@ -38,7 +38,7 @@ class ProducerState(msgspec.Struct, array_like=True, frozen=True):
     producer_id: int
     epoch: int
     written_count: int
-    batches: Sequence[KeptBatch]
+    batches: tuple[KeptBatch, ...]
 
 
 class Sequenced(NamedTuple):
@@ -152,6 +152,11 @@ class Admission:
         self._committed = committed
         # producer id -> (its state with the pending batches, how many are pending)
         self._pending: dict[int, tuple[Producer, int]] = {}
+
+    @property
+    def is_settled(self) -> bool:
+        """No producer has a pending batch."""
+        return not self._pending
 
     def duplicate_or_none(self, batch: Sequenced) -> KeptBatch | None:
         """Raises: InvalidProducerEpochError, OutOfOrderSequenceError, DuplicateSequenceError."""

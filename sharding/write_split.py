@@ -10,7 +10,6 @@ Replicated: everything but the fields under "admission" and "leader only" below.
 `close` and the executors of commands; the ticks' and the log start's fields are set by their commands directly.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -63,13 +62,13 @@ class SplitState(msgspec.Struct, array_like=True, frozen=True):
 
     next_offset: int = 0
     epoch_base: int = 0
-    epochs: Sequence[tuple[int, int]] = ()
+    epochs: tuple[tuple[int, int], ...] = ()
     log_start: int = 0
-    producers: Sequence[ProducerState] = ()
+    producers: tuple[ProducerState, ...] = ()
     fence: FenceState | None = None
     fence_ms: int = TIMESTAMP_MS_MIN
     greatest_ms: int = TIMESTAMP_MS_MIN
-    ticks: Sequence[TickState] = ()
+    ticks: tuple[TickState, ...] = ()
 
 
 class WriteSplitState(msgspec.Struct, array_like=True, frozen=True):
