@@ -9,8 +9,8 @@ from uuid import UUID
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from store.batches import BatchHeader
 
+    from store.batches import BatchHeader
     from store.events import TimeRange
     from store.queries import AggregateQuery, EventsQuery
     from store.schema import Schema
