@@ -4,26 +4,34 @@ A `Reading` is fixed when the query begins: sources that share no event, and the
 that tick or one before it has emitted it; all events of historic sources are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from . import aggregates
 from .aggregates import Summary
 from .blocks import Block, BoolArray, Column, Int32Array, Source
-from .conditions import KEY, Conditions
+from .conditions import KEY, Conditions, type_of
 from .events import TimeRange
 from .merge import taken
 from .queries import Complete
 from .run_format import word_of
 from .runs import ROW_NUMBER, RunFile
-from .schema import Schema
+from .schema import AttributeType, Schema
 from .ticks import Tick
 from .time_index import OFFSET_MAX
 
 # How many records are fetched at once where a live source must give the keys.
-KEY_FETCH_EVENTS = 1024
+KEY_FETCH_EVENTS: Final = 1024
+NUMPY_TYPES: Final[Mapping[AttributeType, type[np.generic]]] = {
+    AttributeType.LONG: np.int64,
+    AttributeType.DOUBLE: np.float64,
+    AttributeType.STRING: np.int32,
+    AttributeType.BOOLEAN: np.bool_,
+    AttributeType.TIMESTAMP: np.int64,
+}
 
 
 @runtime_checkable
@@ -79,11 +87,6 @@ class Reading:
         if self.tick is not None:
             known.append(self.tick.watermark_ms + 1)
         return TimeRange(first_ms=span.first_ms, end_ms=min(span.end_ms, max(known, default=span.first_ms)))
-
-    def is_settled(self, block: Block, source: Source) -> BoolArray:
-        if source.is_historic:
-            return np.ones(len(block), np.bool_)
-        return self.is_emitted(block)
 
     def is_emitted(self, block: Block) -> BoolArray:
         """By the tick alone."""
@@ -146,15 +149,20 @@ class Reading:
             else:
                 self.counts.nodes += whole
                 self.counts.row_groups += cut
-        else:
-            self.counts.live += not source.is_historic
+            found = source.summary(span, [name for name in attributes if source.has(name)])
+            nothing = dict.fromkeys(attributes, aggregates.NOTHING)
+            return Summary(found.count, {**nothing, **found.attributes})
+        self.counts.live += not source.is_historic
         return source.summary(span, attributes)
 
     def _blocks(self, source: Source, span: TimeRange, names: Sequence[str], conditions: Conditions) -> Iterator[Block]:
         if isinstance(source, RunFile):
-            for block in source.blocks(span, names, conditions.may_match if conditions else None):
+            own = {KEY, ROW_NUMBER}
+            missing = [name for name in names if name not in own and not source.has(name)]
+            stored = [name for name in names if name not in missing]
+            for block in source.blocks(span, stored, conditions.may_match if conditions else None):
                 self.counts.row_groups += 1
-                yield block
+                yield self._with_nulls(block, missing) if missing else block
             return
         if self._is_ruled_out(source, span, conditions):
             return
@@ -166,6 +174,16 @@ class Reading:
             if ROW_NUMBER in names:
                 columns[ROW_NUMBER] = Column(np.zeros(len(block), np.int64))
             yield Block(block.timestamps, block.partitions, block.offsets, columns)
+
+    def _with_nulls(self, block: Block, names: Sequence[str]) -> Block:
+        """Attributes that the schema got after the run was written: null in all its events."""
+        is_null = np.ones(len(block), np.bool_)
+        columns = dict(block.columns)
+        for name in names:
+            kind = type_of(name, self.schema)
+            zeros = np.zeros(len(block), NUMPY_TYPES[kind])
+            columns[name] = Column(zeros, is_null, [] if kind is AttributeType.STRING else None)
+        return Block(block.timestamps, block.partitions, block.offsets, columns)
 
     def _is_ruled_out(self, source: Source, span: TimeRange, conditions: Conditions) -> bool:
         known = () if self.schema is None else self.schema.aggregates

@@ -32,7 +32,7 @@ from .emission import Ledger
 from .errors import DamagedIndexError, DamagedRunError, InvalidQueryError
 from .events import Record, TimeRange
 from .manifest import RunDescription, RunKind, SplitManifest
-from .merge import sliced
+from .merge import is_sorted, sliced
 from .packing import unpack_columns
 from .run_format import (
     BATCH_COLUMNS,
@@ -144,6 +144,10 @@ class RunFile:
     def group_count(self) -> int:
         return len(self._footer.groups)
 
+    def has(self, attribute: str) -> bool:
+        """The run was written under a schema with this attribute."""
+        return attribute in self._summary.attributes or attribute in self._file.schema_arrow.names
+
     def check(self) -> None:
         """Read the whole file: size, SHA-256, order and content. Raises: DamagedRunError."""
         try:
@@ -157,6 +161,8 @@ class RunFile:
         digest = count = 0
         for group in range(self.group_count):
             rows = self._read(group, [*KEY_COLUMNS, *RECORD_COLUMNS, *BATCH_COLUMNS])
+            if not is_sorted(keys_of(rows)):
+                raise DamagedRunError(f"{self._path.name}: row group {group} is out of order")
             digest = (digest + digest_of(rows)) & DIGEST_MASK
             count += rows.num_rows
         if (count, digest) != (self.count, self._description.digest):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store import answers, planner, run_writer
+from store.aggregates import merge_all
 from store.answers import EventsStream, aggregate_table, events_table
 from store.errors import InvalidQueryError, QueryTooLargeError
 from store.events import ALL_TIME, Record, TimeRange
@@ -27,7 +28,7 @@ from store.queries import (
 )
 from store.reading import PlanCounts, Reading
 from store.runs import RunFile, open_split
-from store.schema import AttributeDecoder
+from store.schema import AttributeDecoder, Schema
 from store.ticks import Tick
 from store.time_index import TimeIndex
 from tests.store.history import SCHEMA, Trade, in_order, trades
@@ -554,22 +555,49 @@ def test_the_plan_says_what_was_touched(world):
 
 def test_ten_thousand_random_ranges_equal_brute_force(world):
     ts = np.array([event.timestamp_ms for event in world.made])
-    qty = [event.qty for event in world.made]
     # Exact sums of the first i events, as Python integers.
-    sums = np.cumsum([0, *(value or 0 for value in qty)], dtype=object)
-    prices = np.array([np.nan if event.price is None else event.price for event in world.made])
+    sums = np.cumsum([0, *(event.qty or 0 for event in world.made)], dtype=object)
+    values = np.array([0 if event.qty is None else event.qty for event in world.made])
+    is_null = np.array([event.qty is None for event in world.made])
     rng = np.random.default_rng(99)
     first, last = int(ts[0]) - 20, int(ts[-1]) + 20
     reading = world.reading()
-    for start, length in zip(
-        rng.integers(first, last, 10_000).tolist(), rng.integers(1, last - first, 10_000).tolist(), strict=True
-    ):
+    starts, lengths = rng.integers(first, last, 10_000), rng.integers(1, last - first, 10_000)
+    for i, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
         span = TimeRange(first_ms=start, end_ms=start + length)
         a, b = int(ts.searchsorted(span.first_ms)), int(ts.searchsorted(span.end_ms))
-        summaries = [one.summary(span, ["qty", "price"]) for one in reading.sources]
-        assert sum(summary.count for summary in summaries) == b - a
-        assert sum(summary.attributes["qty"].sum for summary in summaries) == sums[b] - sums[a]
-        highs = [one.max for summary in summaries if (one := summary.attributes["price"]).max is not None]
-        some = prices[a:b]
-        some = some[~np.isnan(some)]
-        assert max(highs, default=None) == (some.max() if len(some) else None)
+        found = merge_all((one.summary(span, ["qty"]) for one in reading.sources_in(span)), ["qty"])
+        some = values[a:b][~is_null[a:b]]
+        qty = found.attributes["qty"]
+        assert (found.count, qty.count, qty.sum) == (b - a, len(some), sums[b] - sums[a])
+        if len(some):
+            assert (qty.min, qty.max) == (some.min(), some.max())
+            assert (qty.first.value, qty.last.value) == (some[0], some[-1])
+        if i % 50 == 0:
+            measures = [Measure(Function.COUNT), Measure(Function.OHLC, "qty")]
+            (row,) = rows_of(aggregate_table(reading, AggregateQuery(span=span, measures=measures)))
+            row.pop("_unsettled")
+            assert row == brute(world.made[a:b], measures)
+
+
+def test_a_topic_without_a_schema_can_be_asked_too(tmp_path):
+    log = Log(tmp_path / "log", trades(400, seed=3)).write(3)
+    manifest = run_job(job_of(log, tmp_path / "split", ticks_of(log, 3, 2), schema_text=None))
+    reading = Reading(sources=open_split(tmp_path / "split", manifest).runs)
+    table = events_table(reading, EventsQuery(conditions=[Condition("_partition", "=", 1)]))
+    assert table.column_names == [*PLACE, "_key", "_value", "_headers", "_unsettled"]
+    assert table["_value"].to_pylist() == [event.value for event in in_order(log.made) if event.partition == 1]
+    assert rows_of(aggregate_table(reading, AggregateQuery(complete=Complete.WATERMARK))) == [{"count": 400}]
+
+
+def test_an_attribute_that_is_younger_than_a_run_is_null_in_it(world):
+    newer = Schema.of({**SCHEMA.attributes, "word": "string", "size": "long"}, [*SCHEMA.aggregates, "size"])
+    runs = [one for one in world.sources if one.is_historic]
+    reading = Reading(sources=runs, schema=newer)
+    count = sum(one.count for one in runs)
+    measures = [Measure(Function.COUNT), Measure(Function.SUM, "size"), Measure(Function.LAST, "word")]
+    for every_ms in (None, 1 << 40):
+        table = aggregate_table(reading, AggregateQuery(measures=measures, every_ms=every_ms))
+        assert [table[name].to_pylist() for name in ("count", "sum(size)", "last(word)")] == [[count], [None], [None]]
+    query = EventsQuery(columns=["word", "size"], conditions=[Condition("word", "=", None)])
+    assert events_table(reading, query)["word"].null_count == count
