@@ -10,9 +10,11 @@ an attempt that was not published are overwritten, or removed where no manifest 
 """
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -170,6 +172,18 @@ class Sealer:
     def on_catalog_changed(self) -> None:
         """A manifest may have been published, a topic may be gone."""
         self._tell()
+
+    def forget(self, topic_id: bytes) -> None:
+        """The topic was deleted: its runs go. A merge under way ends unpublished; what it leaves goes at a restart."""
+        self._since_ms.pop(topic_id, None)
+        self._failures.pop(topic_id, None)
+        for key in [key for key in self._seal_ms if key[0] == topic_id]:
+            del self._seal_ms[key]
+        if self._tasks is not None and topic_id not in self._sealing:
+            self._tasks.start_soon(self._remove_runs, self._topics_folder / str(UUID(bytes=topic_id)))
+
+    async def _remove_runs(self, folder: Path) -> None:
+        await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True), limiter=self._limiter)
 
     async def _cut_if_due(self, topic_id: bytes) -> None:
         topic = self._host.led_topic_or_none(topic_id)

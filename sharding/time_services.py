@@ -20,7 +20,7 @@ from store.emission import Ledger, ViewKind
 from store.runs import CACHE_BYTES_MAX, DecodedCache
 from store.ticks import Tick, no_tick
 
-from .catalog import Catalog
+from .catalog import Catalog, ManifestRecord
 from .commands.append import Append
 from .commands.command import At, Command
 from .commands.splits import Open
@@ -217,23 +217,33 @@ class TimeServices:
         self.sealer.on_catalog_changed()
 
     def _follow(self) -> None:
-        """Hold what the catalog lists, and let go of the rest."""
+        """Hold what the catalog lists, and let go of the rest. Called at each change of the catalog."""
         for shard in self._node.shards.values():
             if shard.shard_id not in self._observed:
                 self._observe(shard)
-        for topic_id in [one for one in self._held if self._topics.get(one) is None]:
-            held = self._held.pop(topic_id)
-            self.indexes.remove(topic_id, UnknownTopicIdError(f"topic {held.topic.name!r} was deleted"))
+        listed = self._node.catalog.topics
+        for topic_id in [one for one in self._held if one not in listed]:
+            self._let_go(topic_id)
         for topic in self._topics.all():
-            self._hold(topic)
+            held = self._held.get(topic.topic_id)
+            manifests = self._node.catalog.manifests_of(topic.topic_id)
+            if held is None or held.topic is not topic or len(held.history.splits) != len(manifests):
+                self._hold(topic, manifests)
 
-    def _hold(self, topic: StreamTopic) -> None:
+    def _let_go(self, topic_id: bytes) -> None:
+        held = self._held.pop(topic_id)
+        self.indexes.remove(topic_id, UnknownTopicIdError(f"topic {held.topic.name!r} was deleted"))
+        for place in [place for place, view in self._views.items() if view.viewed is held]:
+            del self._views[place]
+        self.sealer.forget(topic_id)
+
+    def _hold(self, topic: StreamTopic, manifests: Mapping[int, ManifestRecord]) -> None:
         held = self._held.get(topic.topic_id)
         if held is None:
             history = TopicHistory(self._topics_folder, topic.topic_id, topic.partition_count, self._cache)
             self._held[topic.topic_id] = held = TopicTime(topic, history)
         held.topic = topic
-        if held.history.follow(self._node.catalog.manifests_of(topic.topic_id)) and held.live_or_none is not None:
+        if held.history.follow(manifests) and held.live_or_none is not None:
             held.live.discard(held.history.sealed, held.history.totals)
         if held.live_or_none is not None and (held.live.ledger_or_none is not None) != topic.has_views:
             # The views came or went: what ticks emitted is counted from the log again, or no longer.

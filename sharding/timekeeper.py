@@ -212,7 +212,9 @@ class Timekeeper:
                 return
             command = TickCommand(topic_id, tick.number, tick.watermark_ms, tuple(tick.cut), int(tick.policy))
             await self._host.submit(topic_id, 0, command)
-            self._open_wishes(topic_id, tick)
+            if self._open_wishes(topic_id, tick):
+                # Someone came while this tick was under way and needs another.
+                self._activate(topic_id)
         except ShardingError as error:
             # Leadership went, the node closes, or the topic was deleted: whoever leads next fences anew.
             self._logger.debug("tick %d of topic %s: %s", before.number + 1, topic.name, error)

@@ -65,7 +65,7 @@ class ViewPartition:
         self.topic = view
         self.index = index
         self._kind = kind
-        self._viewed = viewed
+        self.viewed = viewed
         self._shard, self._chain = led_by
         self._limiter = limiter
         # Rank -> the event before it, where a reader has stopped: it will go on there.
@@ -77,7 +77,7 @@ class ViewPartition:
 
     @property
     def log_start(self) -> int:
-        historic = self._viewed.historic
+        historic = self.viewed.historic
         if historic:
             first = historic[0]
             return first.totals_before.end_rank(self._kind, self.index, first.first_tick - 1)
@@ -130,7 +130,7 @@ class ViewPartition:
         return Fetched(batches, sum(map(len, batches)), end, end, log_start)
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
-        undo_emitted = self._viewed.live.watch_emitted(on_change)
+        undo_emitted = self.viewed.live.watch_emitted(on_change)
         undo_role = self._shard.observe_roles(lambda _change: on_change())
 
         def undo() -> None:
@@ -192,7 +192,7 @@ class ViewPartition:
 
     @property
     def _ledger(self) -> Ledger:
-        ledger = self._viewed.live.ledger_or_none
+        ledger = self.viewed.live.ledger_or_none
         assert ledger is not None, f"{self.topic.name} belongs to a topic without views"
         return ledger
 
@@ -217,10 +217,10 @@ class ViewPartition:
         """
         makers: list[MakeStretch] = [
             split.stretch
-            for split in self._viewed.historic
+            for split in self.viewed.historic
             if split.totals.end_rank(self._kind, self.index, split.last_tick.number) > rank
         ]
-        live = self._viewed.live.stretch()
+        live = self.viewed.live.stretch()
         return [*makers, lambda: live]
 
     def _records(
