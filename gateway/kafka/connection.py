@@ -13,6 +13,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from time import monotonic
 from types import CoroutineType
 from typing import TYPE_CHECKING, Final, cast
 
@@ -39,7 +40,8 @@ AT_COROUTINE: Final = 1
 AT_WRITING: Final = 2
 AT_ROOM: Final = 4
 AT_FULL: Final = 8
-CLOSING: Final = 16
+AT_TURN: Final = 16
+CLOSING: Final = 32
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -126,6 +128,7 @@ class Connection(asyncio.BufferedProtocol):
         """Begin the requests that are there, until one must wait. The bytes are in the shared buffer, or large."""
         begun = self._frames_begun
         reader = self._reader
+        turn_ends_s = 0.0
         try:
             while not self._block:
                 found = reader.next_or_none()
@@ -135,6 +138,12 @@ class Connection(asyncio.BufferedProtocol):
                         self._server.wait_for_room(self)
                     break
                 self._begin(*found)
+                now_s = monotonic()
+                if not turn_ends_s:
+                    turn_ends_s = now_s + self._door.settings.turn_ms / 1000
+                elif now_s > turn_ends_s:
+                    self._block |= AT_TURN
+                    asyncio.get_running_loop().call_soon(self._next_turn)
         except (MalformedFrameError, MalformedError) as error:
             self._metrics.malformed_frames += 1
             log.info("malformed frame from %s: %s", self.host, error)
@@ -188,7 +197,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.run(self._finish(context, work)):
             work.close()
             self._release(context)
-            self._close_for(Closed.NO_ROOM)
+            self._close_for(Closed.TOO_BUSY)
 
     def run(self, work: Coroutine[object, object, None]) -> bool:
         """Run `work` among the server's tasks; a fault in it ends this connection. False: too many run."""
@@ -213,6 +222,11 @@ class Connection(asyncio.BufferedProtocol):
             # A step of its own: whoever completed the answer must not run the next requests in its own stack.
             self._is_resume_due = True
             asyncio.get_running_loop().call_soon(self._resume)
+
+    def _next_turn(self) -> None:
+        self._block &= ~AT_TURN
+        if self._is_reading_paused and not self._is_resume_due:
+            self._resume()
 
     def _resume(self) -> None:
         self._is_resume_due = False

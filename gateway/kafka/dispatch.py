@@ -42,6 +42,9 @@ from .context import AnswerTaker, Buffer, Door, RequestContext
 from .errors import MalformedFrameError, UnknownRequestError
 from .metrics import API_KEYS_MAX
 
+MIB = 1024 * 1024
+FRAME_BYTES_MAX = (1 << 31) - 1  # the frame limit of the settings is below
+
 Handler = Callable[..., object]
 """(request, context) -> response | PENDING | coroutine of a response; each is typed for its own API."""
 
@@ -50,6 +53,7 @@ Handler = Callable[..., object]
 class Api:
     """A row of the table: versions first to last; `messages` is the generated module of that name.
 
+    `request_bytes_max` bounds how many things a request can name, since a handler runs in one step of the loop.
     A coroutine holds back the connection's next requests, as Kafka does for every request.
     `is_patient`: it may wait for minutes, so a stopping server does not wait for it.
     """
@@ -58,21 +62,22 @@ class Api:
     first: int
     last: int
     handle: Handler
+    request_bytes_max: int = MIB
     is_patient: bool = False
 
 
 API_TABLE: Final = {
-    0: Api("produce", 3, 12, produce.handle),
+    0: Api("produce", 3, 12, produce.handle, request_bytes_max=FRAME_BYTES_MAX),
     1: Api("fetch", 4, 12, fetch.handle),
     2: Api("list_offsets", 1, 11, list_offsets.handle),
     3: Api("metadata", 0, 13, metadata.handle),
     8: Api("offset_commit", 2, 9, offset_commit.handle),
     9: Api("offset_fetch", 1, 9, offset_fetch.handle),
     10: Api("find_coordinator", 0, 6, find_coordinator.handle),
-    11: Api("join_group", 0, 9, join_group.handle, is_patient=True),
+    11: Api("join_group", 0, 9, join_group.handle, request_bytes_max=8 * MIB, is_patient=True),
     12: Api("heartbeat", 0, 4, heartbeat.handle),
     13: Api("leave_group", 0, 5, leave_group.handle),
-    14: Api("sync_group", 0, 5, sync_group.handle, is_patient=True),
+    14: Api("sync_group", 0, 5, sync_group.handle, request_bytes_max=8 * MIB, is_patient=True),
     15: Api("describe_groups", 0, 6, describe_groups.handle),
     16: Api("list_groups", 0, 5, list_groups.handle),
     18: Api("api_versions", 0, 4, api_versions.handle),
@@ -89,10 +94,7 @@ API_TABLE: Final = {
     75: Api("describe_topic_partitions", 0, 0, describe_topic_partitions.handle),
 }
 
-PRODUCE: Final = 0
 API_VERSIONS: Final = 18
-PLAIN_REQUEST_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Of a request without records: its handler runs in one step of the loop, so it must not name millions of things."""
 OFFERED: Final[Sequence[tuple[int, int, int]]] = tuple((key, api.first, api.last) for key, api in API_TABLE.items())
 
 assert max(API_TABLE) < API_KEYS_MAX
@@ -165,8 +167,8 @@ def read_request(frame: memoryview, connection: AnswerTaker, door: Door) -> tupl
     size = len(frame)
     if client_id_bytes < -1 or position > size:
         raise MalformedFrameError(f"client id of {client_id_bytes} bytes in a frame of {size}")
-    if size > PLAIN_REQUEST_BYTES_MAX and route.key != PRODUCE:
-        raise MalformedFrameError(f"{route.api.messages} request of {size} bytes, at most {PLAIN_REQUEST_BYTES_MAX}")
+    if size > route.api.request_bytes_max:
+        raise MalformedFrameError(f"{route.api.messages} of {size} bytes, at most {route.api.request_bytes_max}")
     if route.has_tags:
         position = skip_tags(frame, position, size)
     request, _ = route.decode(frame, position)

@@ -14,6 +14,7 @@ class Closed(StrEnum):
     UNKNOWN_REQUEST = "unknown api or version"
     FRAME_DEADLINE = "frame deadline"
     NO_ROOM = "no room for its frame"
+    TOO_BUSY = "too many slow requests"
     IDLE = "idle"
     SLOW_READER = "slow reader"
     REFUSED = "too many connections"

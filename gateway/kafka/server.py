@@ -14,8 +14,6 @@ from .frames import ByteBudget
 from .metrics import KafkaMetrics
 from .settings import READ_BUFFER_BYTES, KafkaSettings
 
-TASKS_MAX = 8_192
-
 
 def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
@@ -139,7 +137,7 @@ class KafkaServer:
 
     def run(self, guarded: Coroutine[object, object, None], work: Coroutine[object, object, None]) -> bool:
         """Run `guarded`, which awaits `work` and must not raise. False: too many are running; both are closed."""
-        if self._task_count >= TASKS_MAX or self._tasks is None:
+        if self._task_count >= self.door.settings.slow_requests_max or self._tasks is None:
             guarded.close()
             work.close()
             return False

@@ -38,6 +38,10 @@ class KafkaSettings:
     """Connections that the kernel may hold before we accept them."""
     inflight_requests_max: int = 64
     """Unanswered requests a connection; then reading stops. Above the default of every client (5 to 10)."""
+    turn_ms: int = 5
+    """After this long of one connection's pipelined requests the others have their turn."""
+    slow_requests_max: int = 8_192
+    """Coroutines at a time, over all connections: one a connection, most of them waiting for a rebalance."""
     write_buffer_bytes_max: int = 1 * MIB
     """Unsent answers a connection; above it no further request of that connection is begun."""
 

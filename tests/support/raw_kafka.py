@@ -1,6 +1,7 @@
 """A Kafka client made of bytes: sends what a test wants to send, in the order it wants."""
 
 import asyncio
+import contextlib
 import importlib
 import struct
 from types import ModuleType
@@ -90,7 +91,5 @@ class RawClient:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass

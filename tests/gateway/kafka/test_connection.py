@@ -255,7 +255,55 @@ async def test_a_client_that_does_not_read_is_closed_and_begins_nothing_more() -
         await door.until(lambda: door.metrics.closed["slow reader"] == 1)
 
 
+@in_loop
+async def test_a_client_that_reads_slowly_is_left_alone() -> None:
+    settings = KafkaSettings(write_buffer_bytes_max=64 * 1024)
+    async with served(settings) as door:
+        client, filler = await door.connect(), await door.connect()
+        for _ in range(8):
+            await filler.call("produce", 9, produce_of(batch_of(bytes(1_000_000))))
+        client.writer.transport.pause_reading()
+        client.send("fetch", 11, fetch_of(bytes_max=16 * MIB, partition_bytes_max=16 * MIB))
+        await door.until(lambda: door.metrics.requests[1])
+        client.writer.transport.resume_reading()
+        received = seconds = 0
+        while received < 8_000_000 and seconds < 1_000:
+            received += len(await client.reader.read(64 * 1024))
+            door.pass_time(1_000)
+            seconds += 1
+        assert received > 8_000_000
+        assert seconds > 3 * 30, "it took longer than a client may be silent"
+        await client.close()
+
+
+@in_loop
+async def test_pipelined_requests_of_one_connection_leave_the_others_their_turn() -> None:
+    async with served(KafkaSettings(turn_ms=0)) as door:
+        greedy, other = await door.connect(), await door.connect()
+        await other.call("api_versions", 3, HELLO)
+        for _ in range(500):
+            greedy.send("metadata", 12, MetadataRequest(None))
+        await door.until(lambda: door.metrics.requests[3])
+        await other.call("api_versions", 3, HELLO)
+        assert door.metrics.requests[3] < 500
+        assert [(await greedy.answer())[0] for _ in range(500)] == list(range(500))
+
+
 # Limits
+
+
+@in_loop
+async def test_more_slow_requests_than_allowed_close() -> None:
+    async with served(KafkaSettings(slow_requests_max=1)) as door:
+        door.node.groups.join_gate = asyncio.Event()
+        first, second = await door.connect(), await door.connect()
+        first.send("join_group", 3, JOIN)
+        await door.until(lambda: door.metrics.requests[11])
+        second.send("join_group", 3, JOIN)
+        assert await second.is_closed_by_server()
+        assert door.metrics.closed["too many slow requests"] == 1
+        door.node.groups.join_gate.set()
+        assert (await first.answer())[0] == 0
 
 
 @in_loop

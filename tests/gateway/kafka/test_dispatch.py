@@ -28,7 +28,7 @@ def test_we_offer_only_versions_that_the_codec_speaks() -> None:
     spoken = {api.key: api for api in SPOKEN_APIS}
     for key, first, last in OFFERED:
         assert spoken[key].first <= first <= last <= spoken[key].last
-        assert messages_of(API_TABLE[key].messages).API_KEY == key
+        assert key == messages_of(API_TABLE[key].messages).API_KEY
 
 
 @pytest.mark.parametrize("key", sorted(API_TABLE))

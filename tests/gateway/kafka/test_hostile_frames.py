@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from gateway.kafka.dispatch import API_TABLE, PLAIN_REQUEST_BYTES_MAX
+from gateway.kafka.dispatch import API_TABLE
 from gateway.wire.messages.api_versions import ApiVersionsRequest
 from gateway.wire.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tests.support.kafka_door import in_loop, served
@@ -66,7 +66,7 @@ async def test_malformed_bytes_close_and_are_counted(name: str) -> None:
 async def test_a_huge_request_without_records_is_refused() -> None:
     async with served() as door:
         client = await door.connect()
-        client.send_bytes(framed(header(3, 12) + bytes(PLAIN_REQUEST_BYTES_MAX)))
+        client.send_bytes(framed(header(3, 12) + bytes(API_TABLE[3].request_bytes_max)))
         assert await client.is_closed_by_server()
         assert door.metrics.malformed_frames == 1
 
