@@ -116,6 +116,8 @@ class SplitManifest(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     totals_before: TotalsValue
     totals: TotalsValue
     attributes: list[tuple[str, str]]
+    unreadable_count: int = 0
+    """Records of batches whose CRC is right and whose content is none: no events, as for the live index."""
 
     @property
     def row_count(self) -> int:

@@ -34,7 +34,7 @@ from .batches import BatchHeader, Positions, check_crc, positions, split_batches
 from .blocks import Block, Int64Array
 from .chunks import Chunk, merged
 from .emission import Ledger, TickTable
-from .errors import MergeError, StoreError
+from .errors import BatchError, MergeError, StoreError
 from .manifest import FORMAT, PartitionPart, RunDescription, RunKind, SplitManifest, TickValue, TotalsValue
 from .run_format import LEDGER_KEY, digest_of, record_schema
 from .run_writer import DIGEST_MASK, RunWriter
@@ -162,6 +162,7 @@ class _Merge:
         self._table = TickTable(job.boundary.tick(), ticks, self._partition_count)
         self._chunks: list[Chunk] = []
         self._held_bytes = 0
+        self._unreadable_count = 0
         self._digest = 0
         self._counts = np.zeros((2, len(ticks), self._partition_count), np.int64)  # fresh, late
         self._carried_first = list(ticks[-1].cut)
@@ -189,6 +190,7 @@ class _Merge:
             totals_before=TotalsValue.of(self._ledger.totals_before),
             totals=TotalsValue.of(self._ledger.totals),
             attributes=[(name, kind.value) for name, kind in (job.schema.attributes if job.schema else {}).items()],
+            unreadable_count=self._unreadable_count,
         )
 
     def _read_log(self) -> None:
@@ -199,7 +201,12 @@ class _Merge:
                 raise MergeError(f"a slice of partition {partition}, there are {self._partition_count}")
             seen.add(partition, header)
             if self._has_events(partition, header):
-                pending.add(partition, header, positions(batch, header))
+                try:
+                    pending.add(partition, header, positions(batch, header))
+                except BatchError:
+                    # A topic without schema takes batches unparsed. Nobody can read this one, and it must not keep
+                    # the split from being sealed.
+                    self._unreadable_count += header.record_count
             if pending.size_bytes >= CHUNK_BYTES_MAX or pending.event_count >= CHUNK_EVENTS_MAX:
                 self._add_chunk(pending)
                 pending = _Decoding()

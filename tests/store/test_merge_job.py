@@ -1,6 +1,7 @@
 """A merge job keeps exactly what its ticks emit, whatever crashes, and fails rather than lose or double an event."""
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from crc32c import crc32c
 
 from store import chunks, merge_job, run_writer
-from store.batches import Producer, build, build_marker, empty_batch
+from store.batches import CRC_FROM, CRC_POSITION, HEADER_BYTES, Producer, build, build_marker, empty_batch
 from store.compression import Compression
 from store.emission import ViewKind
 from store.errors import MergeError
-from store.events import ALL_TIME
+from store.events import ALL_TIME, Record
 from store.manifest import RunDescription, RunKind, SplitManifest, TickValue, TotalsValue
 from store.merge_job import AbortedTransaction, LogSlice, MergeJob, run
 from store.merge_worker import WorkerAnswer, read_answer
@@ -285,6 +287,21 @@ def test_control_records_and_aborted_transactions_are_no_events(tmp_path):
     split = open_split(tmp_path / "split", manifest)
     assert events_in(split, RunKind.MAIN) == wanted(in_order(second))
     assert manifest.parts[0].intervals == [(10, 20)]
+
+
+def test_a_batch_that_nobody_can_read_does_not_keep_the_split_from_being_sealed(tmp_path):
+    good = build([Record(0, 5, b"k", b"{}", ()), Record(1, 6, b"k", b"{}", ())], base_offset=0)
+    bad = bytearray(build([Record(2, 7, b"k", b"{}", ())], base_offset=2))
+    bad[HEADER_BYTES] = 0x7F  # a record longer than its batch, under a right CRC
+    struct.pack_into(">I", bad, CRC_POSITION, crc32c(bytes(bad[CRC_FROM:])))
+    path = tmp_path / "1.log"
+    path.write_bytes(good + bad)
+    log = Log(tmp_path, [], 1)
+    log.slices = [LogSlice(str(path), 0, len(good), 0, 0), LogSlice(str(path), len(good), len(bad), 0, 2)]
+    made = job_of(log, tmp_path / "out", [Tick(1, 100, (3,))], end_offsets=[3], schema_text=None)
+    manifest = run(made)
+    assert (manifest.row_count, manifest.unreadable_count) == (2, 1)
+    assert SplitManifest.unpack(manifest.pack()).unreadable_count == 1
 
 
 def test_a_split_without_events_has_an_empty_main_run_with_its_ledger(tmp_path):
