@@ -113,6 +113,8 @@ class Sealer:
         # Topics that `seal` is about to cut: the new split waits until its watermark is known.
         self._cutting: Counter[bytes] = Counter()
         self._failures: dict[bytes, SealingFailure] = {}
+        # Folders of deleted topics.
+        self._doomed: list[Path] = []
         self._changed = anyio.Event()
         self._tasks: anyio.abc.TaskGroup | None = None
 
@@ -138,6 +140,9 @@ class Sealer:
             while True:
                 for topic_id in list(self._since_ms):
                     await self._cut_if_due(topic_id)
+                while self._doomed:
+                    remove = partial(shutil.rmtree, self._doomed.pop(), ignore_errors=True)
+                    await anyio.to_thread.run_sync(remove, limiter=self._limiter)
                 await anyio.sleep(self._settings.check_ms / 1000)
 
     async def seal(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
@@ -179,11 +184,7 @@ class Sealer:
         self._failures.pop(topic_id, None)
         for key in [key for key in self._seal_ms if key[0] == topic_id]:
             del self._seal_ms[key]
-        if self._tasks is not None and topic_id not in self._sealing:
-            self._tasks.start_soon(self._remove_runs, self._topics_folder / str(UUID(bytes=topic_id)))
-
-    async def _remove_runs(self, folder: Path) -> None:
-        await anyio.to_thread.run_sync(partial(shutil.rmtree, folder, ignore_errors=True), limiter=self._limiter)
+        self._doomed.append(self._topics_folder / str(UUID(bytes=topic_id)))
 
     async def _cut_if_due(self, topic_id: bytes) -> None:
         topic = self._host.led_topic_or_none(topic_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from bisect import bisect_left
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ async def test_views_equal_ground_truth_over_sealing_and_restart(tmp_path: Path,
     clock.ms += 60_000
     async with time_node(tmp_path, clock) as node:
         topic = node.node.topic("t")
-        await node.until(lambda: node.services._held[topic.topic_id.bytes].is_ready)
+        await node.ready(topic)
         before = await check_views(node, topic, story, before)
         await story.append(node, topic)
         await node.seal(topic)
@@ -316,5 +317,36 @@ async def test_leftovers_of_a_crashed_attempt_are_removed_and_published_runs_sta
         await node.until(lambda: len(list((folder / "0").iterdir())) == len(split.files))
         assert sorted(path.name for path in (folder / "0").iterdir()) == sorted(split.files)
         assert [path.name for path in (tmp_path / "topics").iterdir()] == [str(topic.topic_id)]
-        await node.until(lambda: node.services._held[topic.topic_id.bytes].is_ready)
+        await node.ready(topic)
         await check_views(node, topic, story)
+
+
+@pytest.mark.evidence
+async def test_ten_thousand_random_ranges_equal_brute_force(tmp_path: Path) -> None:
+    clock, story = Clock(), Story(10)
+    async with time_node(tmp_path, clock) as node:
+        topic = await node.create(**CONFIGS)
+        start_ms = clock.ms - 700
+        for _ in range(3):
+            await story.append(node, topic, 60)
+            await node.seal(topic)
+        await story.append(node, topic, 60)
+        truth = sorted(story.events)
+        times = [event[0] for event in truth]
+        stream = node.node.stream("t")
+        assert {split.state for split in stream.splits()} == {"historic", "open"}
+        for number in range(10_000):
+            first_ms = story.random.randint(start_ms, clock.ms)
+            end_ms = first_ms + story.random.choice([1, 5, 50, 500, 5000])
+            expected = truth[bisect_left(times, first_ms) : bisect_left(times, end_ms)]
+            span = TimeRange(first_ms=first_ms, end_ms=end_ms)
+            if number % 4:
+                measures = [Measure(Function.COUNT), Measure(Function.SUM, "n"), Measure(Function.MAX, "x")]
+                answer = await stream.aggregate(AggregateQuery(span=span, measures=measures))
+                (row,) = answer.table.to_pylist()
+                assert row["count"] == len(expected)
+                assert row["sum(n)"] == (sum(ts % 1000 for ts, _, _ in expected) if expected else None)
+                assert row["max(x)"] == max((ts % 100 + 0.5 for ts, _, _ in expected), default=None)
+            else:
+                query = EventsQuery(span=span, columns=("_ts", "_partition", "_offset"))
+                assert await events_of(node, topic, query) == expected

@@ -120,6 +120,11 @@ class TimeNode:
         await self.until(sealing.done, what="the split is sealed")
         return await sealing
 
+    async def ready(self, topic: Topic) -> None:
+        """Until the views of a restarted node are served."""
+        held = self.services._held[topic.topic_id.bytes]
+        await self.until(lambda: held.is_ready, what="the views are ready")
+
     async def settle(self, topic: Topic) -> None:
         """Until everything that can be final is, and the views show it."""
 
@@ -156,8 +161,7 @@ async def time_node(
         topics_folder=folder / "topics",
         check_ms=10,
         retry_ms=20,
-        run_merge=None if is_merged_in_process else merge_in_thread,
-        **sealing,
+        **{"run_merge": None if is_merged_in_process else merge_in_thread, **sealing},
     )
     node = Node(
         NodeSettings(node_id=1, cluster_id="c", auto_create_topics=False),
