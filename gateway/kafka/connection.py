@@ -330,11 +330,13 @@ class Connection(asyncio.BufferedProtocol):
             if now_ms - self._heard_ms >= deadline_ms:
                 self._close_for(Closed.IDLE if self._frames_begun else Closed.FRAME_DEADLINE)
 
-    def close_if_stalled(self) -> None:
-        """Others wait for room: an unfinished large frame must have grown since the last sweep."""
+    def close_if_stalled(self, now_ms: int) -> None:
+        """Others wait for room: a large frame begun before the last sweep must have grown since."""
         there = self._reader.progress_bytes
+        settings = self._door.settings
         if there and not self._is_reading_paused:
-            if 0 <= there - self._swept_bytes < self._door.settings.frame_progress_bytes:
+            is_old = now_ms - self._frame_begun_ms >= 2 * settings.sweep_ms
+            if is_old and 0 <= there - self._swept_bytes < settings.frame_progress_bytes:
                 self._close_for(Closed.NO_ROOM)
             self._swept_bytes = there
 

@@ -62,6 +62,7 @@ class KafkaServer:
         self._task_count = 0
         self._owner: asyncio.Task[None] | None = None
         self._must_stop = asyncio.Event()
+        self._is_closing = False
         self._is_empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -88,6 +89,7 @@ class KafkaServer:
         """Accept and begin nothing more, send the answers that are due, and after the deadline drop the rest."""
         if self._listener is None or self._owner is None:
             return
+        self._is_closing = True
         self._listener.close()
         self._is_empty.clear()
         for connection in tuple(self._connections):
@@ -121,7 +123,7 @@ class KafkaServer:
         return (
             len(self._connections) <= settings.connections_max
             and self._by_address[connection.host] <= settings.connections_per_ip_max
-            and not self._must_stop.is_set()
+            and not self._is_closing
         )
 
     def forget(self, connection: Connection) -> None:
@@ -166,7 +168,7 @@ class KafkaServer:
         for connection in tuple(self._connections):
             connection.sweep(self.now_ms)
             if is_room_short:
-                connection.close_if_stalled()
+                connection.close_if_stalled(self.now_ms)
 
     # Inside
 

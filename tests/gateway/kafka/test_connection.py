@@ -160,6 +160,7 @@ async def test_when_memory_is_short_a_stalled_frame_makes_room_for_one_that_move
         good.send("produce", 9, produce_of(batch))
         await door.until(lambda: door.metrics.frames_waited)
         door.pass_time(1_000)  # the first sweep sees where the frame is
+        assert door.metrics.closed["no room for its frame"] == 0
         door.pass_time(1_000)  # the second that it did not move
         assert produced((await good.answer())[1]).error_code == 0
         assert await liar.is_closed_by_server()
