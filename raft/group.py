@@ -112,6 +112,10 @@ class Group:
         return self._applied
 
     @property
+    def is_stopped(self) -> bool:
+        return self._stopped is not None
+
+    @property
     def committed(self) -> Index:
         return self._core.committed
 

@@ -78,6 +78,11 @@ class RaftGroup(Protocol):
     @property
     def applied(self) -> Index: ...
     @property
+    def is_stopped(self) -> bool:
+        """Closed, or stopped by a failure: it will never lead or apply again."""
+        ...
+
+    @property
     def is_writing(self) -> bool:
         """Proposed entries are waiting for the disk: a caller that gathers may go on gathering."""
         ...

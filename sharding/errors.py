@@ -14,6 +14,10 @@ class NotLeaderError(ShardingError):
         self.leader_epoch = leader_epoch
 
 
+class ShardStoppedError(ShardingError):
+    """The shard's log failed on this node, or was closed: it cannot be served before the next start."""
+
+
 class UnknownTopicError(ShardingError): ...
 
 

@@ -50,6 +50,7 @@ from .errors import (
     InvalidReplicationFactorError,
     InvalidRequestError,
     InvalidTopicError,
+    NotLeaderError,
     TopicExistsError,
     UnknownPartitionError,
     UnknownTopicError,
@@ -350,13 +351,20 @@ class Node:
         if topic.is_view:
             _check_index(topic, index)
             topic = self._topics.viewed(topic)
-        shard, chain = self._place_of(topic, index)
-        replicas = self._catalog.shards[shard.shard_id].replicas
+        record = self._changes.listed(topic.topic_id.bytes)
+        _check_index(topic, index)
+        replicas = self._catalog.shards[record.shards[index]].replicas
+        try:
+            shard, chain = self._changes.place(record, index)
+        except NotLeaderError:
+            # Listed and not opened yet, or opened on another node.
+            return -1, -1, replicas
+        epoch = chain.newest.leader_epoch(max(shard.term, chain.newest.open_term))
         leader = shard.group.leader_or_none
         # Before the term's no-op is applied, nobody may be sent here.
         if leader is None or (int(leader) == self.node_id and not shard.is_leader):
-            return -1, chain.newest.leader_epoch(max(shard.term, chain.newest.open_term)), replicas
-        return int(leader), chain.newest.leader_epoch(shard.term), replicas
+            return -1, epoch, replicas
+        return int(leader), epoch, replicas
 
     def stream(self, name: str) -> StreamApi:
         topic = self._topics.get(name)

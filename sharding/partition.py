@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from store.batches import BatchHeader, read_header, stamp_append_time, timestamps_and_offsets
-from store.offset_index import BatchPlace
+from store.offset_index import BatchPlace, OffsetIndex
 
 from .admission import TopicPolicy, check_batch
 from .commands.splits import RaiseLogStart
@@ -110,24 +110,15 @@ class Partition:
     async def offset_of_greatest_time(self) -> FoundOffset | None:
         self._check_leading()
         log_start = self.log_start
-        best: BatchPlace | None = None
+        best: FoundOffset | None = None
         for split in self._chain.splits:
-            place = split.index.latest_or_none()
-            if place is not None and place.base_offset < log_start:
-                # The greatest may have been deleted: look at what is left of this split, batch by batch.
-                left = split.index.places(log_start, split.committed_offset)
-                place = max(left, key=lambda one: one.greatest_ms, default=None)
-            if place is not None and (best is None or place.greatest_ms > best.greatest_ms):
-                best = place
-        if best is None:
-            return None
-        if best.base_offset >= log_start:
-            return self._first_in(best, best.greatest_ms, log_start)
-        # The log start lies inside the batch, and its greatest timestamp may lie before it.
-        timestamps, offsets = self._times(best)
-        shown = np.flatnonzero(offsets >= log_start)
-        greatest_ms = int(timestamps[shown].max())
-        return self._first_in(best, greatest_ms, log_start)
+            for place in _greatest_places(split.index, log_start, split.committed_offset):
+                if best is not None and place.greatest_ms <= best.timestamp_ms:
+                    continue
+                found = self._greatest_in(place, log_start)
+                if found is not None and (best is None or found.timestamp_ms > best.timestamp_ms):
+                    best = found
+        return best
 
     def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
         self._check_leading()
@@ -164,9 +155,16 @@ class Partition:
         if not self._shard.is_leader:
             raise NotLeaderError(self._shard.group.leader_or_none)
 
-    def _times(self, place: BatchPlace) -> "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]":
+    def _greatest_in(self, place: BatchPlace, first_offset: int) -> FoundOffset | None:
+        """The first of the records with the greatest timestamp, of those from `first_offset` on."""
         batch = self._shard.group.read(place.segment, place.position, place.length)
-        return timestamps_and_offsets(batch, read_header(batch))
+        header = read_header(batch)
+        timestamps, offsets = timestamps_and_offsets(batch, header)
+        shown = np.flatnonzero(offsets >= first_offset)
+        if not len(shown):
+            return None
+        row = int(shown[int(np.argmax(timestamps[shown]))])
+        return FoundOffset(int(offsets[row]), int(timestamps[row]), header.leader_epoch)
 
     def _first_in(self, place: BatchPlace, timestamp_ms: int, first_offset: int) -> FoundOffset | None:
         """The first record of a batch at or after both."""
@@ -178,3 +176,17 @@ class Partition:
             return None
         row = int(rows[0])
         return FoundOffset(int(offsets[row]), int(timestamps[row]), header.leader_epoch)
+
+
+def _greatest_places(index: OffsetIndex, log_start: int, end_offset: int) -> list[BatchPlace]:
+    """Batches among which the one with the greatest timestamp from `log_start` on is, in offset order."""
+    latest = index.latest_or_none()
+    if latest is None:
+        return []
+    if latest.base_offset >= log_start:
+        return [latest]
+    # It was deleted, wholly or in part. Of the batch with the log start inside, only the records can tell.
+    left = index.places(log_start, end_offset)
+    cut = [place for place in left[:1] if place.base_offset < log_start]
+    whole = left[len(cut) :]
+    return [*cut, max(whole, key=lambda place: place.greatest_ms)] if whole else cut

@@ -36,7 +36,14 @@ from store.batches import BatchHeader, stamp
 from .commands.append import Append
 from .commands.command import COMMAND_HEAD, At, Command
 from .commands.table import COMMANDS, Table, decode_body, encode
-from .errors import ClosingError, MessageTooLargeError, NotLeaderError, OverloadedError, StorageFullError
+from .errors import (
+    ClosingError,
+    MessageTooLargeError,
+    NotLeaderError,
+    OverloadedError,
+    ShardStoppedError,
+    StorageFullError,
+)
 from .interfaces import Appended
 from .producers import Sequenced
 from .shard_state import Chain, Section, ShardState
@@ -156,14 +163,24 @@ class Shard:
         return self._inflight_bytes
 
     async def until_leading(self) -> None:
-        """Returns when this node leads the shard; a single member does so soon after its start."""
+        """Returns when this node leads the shard; a single member does so soon after its start.
+
+        Raises: ShardStoppedError.
+        """
         if self.is_leader:
             return
+        stopped = ShardStoppedError(f"shard {self.shard_id} stopped before it was led; its log says why")
+        if self.group.is_stopped:
+            raise stopped
         leading: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_role(change: RoleChange) -> None:
-            if change.role is Role.LEADER and not leading.done():
+            if leading.done():
+                return
+            if change.role is Role.LEADER:
                 leading.set_result(None)
+            elif self.group.is_stopped:
+                leading.set_exception(stopped)
 
         undo = self.observe_roles(on_role)
         try:

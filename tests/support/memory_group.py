@@ -57,6 +57,7 @@ class MemoryGroup:
         self.applied = Index(0)
         self.is_writing = False
         self.is_held = False
+        self.is_stopped = False
         self.refusal: Exception | None = None
         self._machine = machine
         self._disk = disk
