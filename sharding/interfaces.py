@@ -212,11 +212,15 @@ class AnswerMeta:
 
 @dataclass(frozen=True, slots=True)
 class EventsAnswer:
-    """`batches` yields arrow record batches in the asked order; columns as DESIGN.md section 11 names them."""
+    """`batches` yields arrow record batches in the asked order; columns as DESIGN.md section 11 names them.
+
+    `cursor` goes on behind the last batch that was given; None if the limit has not cut the answer off.
+    """
 
     meta: AnswerMeta
     schema: pa.Schema
     batches: AsyncIterator[pa.RecordBatch]
+    cursor: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,12 @@ class Stream:
     async def events(self, query: EventsQuery) -> EventsAnswer:
         view = await self._fresh_view()
         stream = await self._in_thread(lambda: EventsStream(view.reading, query))
-        return EventsAnswer(self._meta(view, query.span), stream.schema, self._batches(stream))
+        return EventsAnswer(
+            self._meta(view, query.span),
+            stream.schema,
+            self._batches(stream),
+            cursor=lambda: stream.cursor if stream.is_cut_off else None,
+        )
 
     async def aggregate(self, query: AggregateQuery) -> AggregateAnswer:
         view = await self._fresh_view()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from gateway.http.metrics import HttpMetrics
 from gateway.kafka.dispatch import API_TABLE
 from gateway.kafka.metrics import KafkaMetrics
 from gateway.wire.error_codes import ErrorCode
@@ -33,6 +34,21 @@ def kafka_figures(metrics: KafkaMetrics) -> Iterable[Figure]:
         yield Figure(name=name, help="since start", value=value, is_counter=True)
     yield Figure(name="kafka_connections", help="open now", value=metrics.connections_open)
     yield Figure(name="kafka_frame_bytes", help="memory of large frames now", value=metrics.frame_bytes_held)
+
+
+def http_figures(metrics: HttpMetrics) -> Iterable[Figure]:
+    for status, count in sorted(metrics.requests.items()):
+        labels = {"status": str(status)}
+        yield Figure(name="http_requests", help="answers by status", value=count, is_counter=True, labels=labels)
+    counters = {
+        "http_queries_refused": metrics.queries_refused,
+        "http_answers_broken_off": metrics.answers_broken_off,
+        "http_rows_inserted": metrics.rows_inserted,
+    }
+    for name, value in counters.items():
+        yield Figure(name=name, help="since start", value=value, is_counter=True)
+    yield Figure(name="http_queries", help="under way now", value=metrics.queries_running)
+    yield Figure(name="http_body_bytes", help="memory of request bodies now", value=metrics.body_bytes_held)
 
 
 def node_figures(node: Node) -> Iterable[Figure]:

@@ -69,9 +69,6 @@ class Settings:
         default=True, reason="a produce or metadata request creates an unknown topic, as Kafka does"
     )
     partitions: int = _count(1, "partitions", 1, 10_000, "of a topic created without a number (num.partitions)")
-    message_bytes_max: int = _count(
-        1_048_588, "bytes", 1, 64 * MIB, "default of max.message.bytes: one batch, as Kafka"
-    )
     request_bytes_max: int = _count(
         100 * MIB, "bytes", 64 * KIB, 1024 * MIB, "largest frame a client may send, as Kafka"
     )
@@ -107,9 +104,15 @@ class Settings:
     )
     shards_per_node: int = _count(2, "shards", 1, 256, "of each replication factor in use")
 
-    query_threads: int = _count(2, "threads", 1, 64, "time-range queries at a time; further ones wait")
-    query_waiting_max: int = _count(64, "queries", 1, 10_000, "queries that wait; further ones are answered 429")
-    query_rows_max: int = _count(10_000_000, "rows", 1, 2**40, "windows and groups of one aggregate answer")
+    http_connections_max: int = _count(1_024, "connections", 2, 1_000_000, "HTTP connections at a time; beyond: 503")
+    http_body_bytes_max: int = _count(16 * MIB, "bytes", 1 * KIB, 1024 * MIB, "largest body of an HTTP request")
+    http_body_budget_bytes: int = _count(
+        64 * MIB, "bytes", 1 * KIB, 16 * 1024 * MIB, "bodies of all HTTP requests together; beyond: 429"
+    )
+    query_threads: int = _count(2, "threads", 1, 64, "time-range queries computed at a time; further ones wait")
+    query_waiting_max: int = _count(
+        64, "queries", 0, 10_000, "HTTP queries under way beyond query_threads; further ones are answered 429"
+    )
 
     group_session_min_ms: int = _count(6_000, "ms", 1, 3_600_000, "least session timeout of a consumer, as Kafka")
     group_session_max_ms: int = _count(

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.http.app import build_app
+from gateway.http.metrics import HttpMetrics
 from gateway.http.server import HttpServer
+from gateway.http.settings import HttpSettings
 from gateway.kafka.server import KafkaServer
 from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
@@ -29,7 +31,7 @@ from sharding.sealing import SealingSettings
 from sharding.shard import ShardSettings
 from sharding.time_services import TimeServices, TimeSettings
 
-from .figures import kafka_figures, node_figures
+from .figures import http_figures, kafka_figures, node_figures
 from .settings import Settings
 from .telemetry import LoopProbe, Telemetry
 
@@ -136,5 +138,21 @@ def wire_doors(settings: Settings, node: Node) -> Doors:
     telemetry.add(lambda: kafka_figures(kafka.metrics))
     telemetry.add(lambda: node_figures(node))
     is_ready = [False]
-    app = build_app(node, is_ready=lambda: is_ready[0], render_metrics=telemetry.render)
-    return Doors(kafka, HttpServer(app), probe, is_ready)
+    http_settings = HttpSettings(
+        connections_max=settings.http_connections_max,
+        body_bytes_max=settings.http_body_bytes_max,
+        body_budget_bytes=settings.http_body_budget_bytes,
+        query_threads=settings.query_threads,
+        queries_max=settings.query_threads + settings.query_waiting_max,
+    )
+    counted = HttpMetrics()
+    telemetry.add(lambda: http_figures(counted))
+    app = build_app(
+        node,
+        is_ready=lambda: is_ready[0],
+        render_metrics=telemetry.render,
+        now_ms=wall_ms,
+        settings=http_settings,
+        counted=counted,
+    )
+    return Doors(kafka, HttpServer(app, http_settings), probe, is_ready)

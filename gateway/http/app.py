@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -13,18 +15,35 @@ from sharding.errors import ShardingError
 from sharding.interfaces import NodeApi
 from store.errors import StoreError
 
+from .admission import Admission
+from .around import Around
 from .groups import Groups
-from .problems import HttpError, answer, on_http_error, on_layer_error
+from .metrics import HttpMetrics
+from .problems import HttpError, answer, on_fault, on_http_error, on_layer_error, on_route_error
+from .settings import HttpSettings
 from .streams import Streams
 from .topics import Topics
 
 STATIC = Path(__file__).parent / "static"
-NOT_BUILT = ("sql", "cluster", "topics/{topic}/latest", "queries")
+NOT_BUILT = ("sql", "cluster", "queries", "topics/{topic}/latest", "topics/{topic}/lateness")
 
 
-def build_app(node: NodeApi, *, is_ready: Callable[[], bool], render_metrics: Callable[[], bytes]) -> Starlette:
-    """`is_ready` answers /health/ready; `render_metrics` gives the Prometheus text."""
-    topics, streams, groups = Topics(node), Streams(node), Groups(node)
+def build_app(
+    node: NodeApi,
+    *,
+    is_ready: Callable[[], bool],
+    render_metrics: Callable[[], bytes],
+    now_ms: Callable[[], int],
+    settings: HttpSettings | None = None,
+    counted: HttpMetrics | None = None,
+) -> Starlette:
+    """`is_ready` answers /health/ready; `render_metrics` gives the Prometheus text; `counted` is counted into."""
+    settings = settings or HttpSettings()
+    counted = counted or HttpMetrics()
+    admission = Admission(settings, counted)
+    topics = Topics(node, admission, counted, now_ms)
+    streams = Streams(node, admission, settings, counted, now_ms)
+    groups = Groups(node)
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live", "node_id": node.node_id, "cluster_id": node.cluster_id})
@@ -70,9 +89,12 @@ def build_app(node: NodeApi, *, is_ready: Callable[[], bool], render_metrics: Ca
             Mount("/api/v1", routes=api),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
+        middleware=[Middleware(Around, metrics=counted)],
         exception_handlers={
             HttpError: on_http_error,
             ShardingError: on_layer_error,
             StoreError: on_layer_error,
+            HTTPException: on_route_error,
+            Exception: on_fault,
         },
     )

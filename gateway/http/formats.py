@@ -1,6 +1,7 @@
 """Answers as jsonl, json, csv, arrow (IPC stream) or parquet; events are streamed batch by batch where the form allows.
 
-JSON: integers are exact, bytes are text where they are UTF-8 and {"base64": …} where not, times are epoch ms.
+JSON: integers are exact, bytes are text where they are UTF-8 and {"base64": …} where not, times are epoch ms, a number
+that JSON lacks (NaN, infinity) is null. Turning a batch into bytes is computing, and happens in a worker thread.
 """
 # pyarrow carries partial types:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -8,9 +9,11 @@ JSON: integers are exact, bytes are text where they are UTF-8 and {"base64": …
 import base64
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
 
 import orjson
 from starlette.requests import Request
@@ -22,6 +25,10 @@ from .problems import HttpError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
+# True or null, and left out of JSON where it is null: a mark, not a value.
+MARK = "_unsettled"
 
 
 class Format(StrEnum):
@@ -76,43 +83,67 @@ def meta_json(meta: AnswerMeta) -> dict[str, object]:
     }
 
 
-async def encode(
-    form: Format, schema: "pa.Schema", batches: AsyncIterator["pa.RecordBatch"], meta: AnswerMeta
-) -> AsyncIterator[bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What a query found. `cursor` goes on behind the last row that `batches` gave, None if there is nothing more."""
+
+    schema: "pa.Schema"
+    batches: AsyncIterator["pa.RecordBatch"]
+    meta: AnswerMeta
+    cursor: Callable[[], str | None] = lambda: None
+    limit_count: int | None = None
+
+
+class Encoder(Protocol):
+    """Runs a computation elsewhere than in the event loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+async def encode(form: Format, rows: Rows, encoder: Encoder) -> AsyncGenerator[bytes]:
     """The whole answer in pieces, each made from one batch: memory does not grow with the answer."""
     match form:
         case Format.JSONL:
-            async for batch in batches:
-                yield jsonl(batch)
+            async for batch in rows.batches:
+                yield await encoder(lambda batch=batch: jsonl(batch))
         case Format.CSV:
-            yield csv_row(schema.names)
-            async for batch in batches:
-                yield b"".join(map(csv_row, _rows(batch)))
+            yield csv_text([rows.schema.names])
+            async for batch in rows.batches:
+                yield await encoder(lambda batch=batch: csv_text(_rows(batch)))
         case Format.JSON:
-            async for piece in _json(batches, meta):
+            async for piece in _json(rows, encoder):
                 yield piece
         case Format.ARROW | Format.PARQUET:
-            async for piece in _binary(form, schema, batches):
+            async for piece in _binary(form, rows, encoder):
                 yield piece
 
 
-async def _json(batches: AsyncIterator["pa.RecordBatch"], meta: AnswerMeta) -> AsyncIterator[bytes]:
-    yield b'{"meta":' + orjson.dumps(meta_json(meta)) + b',"rows":['
-    count = 0
-    async for batch in batches:
-        count += batch.num_rows
+async def _json(rows: Rows, encoder: Encoder) -> AsyncGenerator[bytes]:
+    yield b'{"meta":' + orjson.dumps(meta_json(rows.meta)) + b',"rows":['
+    is_first = True
+    async for batch in rows.batches:
         if batch.num_rows:
-            rows = jsonl(batch)[:-1].replace(b"\n", b",")
-            yield rows if count == batch.num_rows else b"," + rows
-    yield b"]}"
+            lines = await encoder(lambda batch=batch: jsonl(batch))
+            listed = lines[:-1].replace(b"\n", b",")  # JSON text has no bare newline
+            yield listed if is_first else b"," + listed
+            is_first = False
+    cursor = rows.cursor()
+    yield b"]}" if cursor is None else b'],"cursor":' + orjson.dumps(cursor) + b"}"
 
 
 def jsonl(batch: "pa.RecordBatch") -> bytes:
     """One JSON object a row, each with a newline behind it."""
     names = batch.schema.names
-    return b"".join(
-        orjson.dumps(dict(zip(names, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE) for row in _rows(batch)
-    )
+    objects = (dict(zip(names, row, strict=True)) for row in _rows(batch))
+    if MARK in names:
+        objects = (_marked(row) for row in objects)
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
+
+
+def _marked(row: dict[str, object]) -> dict[str, object]:
+    if row[MARK] is None:
+        del row[MARK]
+    return row
 
 
 def _rows(batch: "pa.RecordBatch") -> Iterable[Sequence[object]]:
@@ -122,18 +153,21 @@ def _rows(batch: "pa.RecordBatch") -> Iterable[Sequence[object]]:
 
 def _plain(values: Sequence[object]) -> Sequence[object]:
     first = next((value for value in values if value is not None), None)
-    if isinstance(first, bytes | list):
+    if isinstance(first, bytes | list | Decimal):
         return [plain(value) for value in values]
     return values
 
 
 def plain(value: object) -> object:
-    """Bytes as text or base64, lists (headers) element by element; everything else as it is."""
+    """Bytes as text or base64, lists (headers) element by element, large sums digit by digit; the rest as it is."""
     if isinstance(value, bytes):
         try:
             return value.decode()
         except UnicodeDecodeError:
             return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, Decimal):
+        # A sum of long beyond 64 bits; JSON numbers have no bound.
+        return orjson.Fragment(str(int(value)))
     if isinstance(value, list):
         return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - a list of anything
     if isinstance(value, dict):
@@ -141,30 +175,43 @@ def plain(value: object) -> object:
     return value
 
 
-def csv_row(values: Iterable[object]) -> bytes:
+def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
     """RFC 4180; null is empty, lists and objects are JSON."""
     text = io.StringIO()
-    flat = [orjson.dumps(v).decode() if isinstance(v, list | dict) else v for v in values]
-    csv.writer(text).writerow(flat)
+    csv.writer(text).writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue().encode()
 
 
-async def _binary(form: Format, schema: "pa.Schema", batches: AsyncIterator["pa.RecordBatch"]) -> AsyncIterator[bytes]:
+def _cell(value: object) -> object:
+    if isinstance(value, list | dict | orjson.Fragment):
+        return orjson.dumps(value).decode()
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+class _TableWriter(Protocol):
+    def write_batch(self, batch: "pa.RecordBatch", /) -> None: ...
+    def close(self) -> None: ...
+
+
+async def _binary(form: Format, rows: Rows, encoder: Encoder) -> AsyncGenerator[bytes]:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     sink = _Pieces()
-    if form is Format.ARROW:
-        with pa.ipc.new_stream(sink, schema) as writer:
-            async for batch in batches:
-                writer.write_batch(batch)
-                yield sink.take()
-    else:
-        import pyarrow.parquet as pq
+    writer = cast(
+        "_TableWriter",
+        pa.ipc.new_stream(sink, rows.schema)
+        if form is Format.ARROW
+        else pq.ParquetWriter(cast("IO[bytes]", sink), rows.schema, compression="zstd"),
+    )
 
-        with pq.ParquetWriter(cast("IO[bytes]", sink), schema, compression="zstd") as writer:
-            async for batch in batches:
-                writer.write_batch(batch)
-                yield sink.take()
+    def written(batch: "pa.RecordBatch") -> bytes:
+        writer.write_batch(batch)
+        return sink.take()
+
+    async for batch in rows.batches:
+        yield await encoder(lambda batch=batch: written(batch))
+    writer.close()
     yield sink.take()
 
 

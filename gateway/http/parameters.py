@@ -1,7 +1,6 @@
 """Query parameters as values: times, measures, conditions. Every refusal names the parameter and what it may be."""
 
 import re
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar
@@ -14,13 +13,16 @@ from store.queries import AggregateQuery, Complete, Condition, EventsQuery, Fill
 from .problems import HttpError
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_NOW = re.compile(r"now(?:-(\d+)(ms|s|m|h|d))?")
-_SPAN = re.compile(r"(\d+)(ms|s|m|h|d)")
+# At most 12 digits: what is longer is no span within int64 milliseconds.
+_NOW = re.compile(r"now(?:-(\d{1,12})(ms|s|m|h|d))?")
+_SPAN = re.compile(r"(\d{1,12})(ms|s|m|h|d)")
 _MEASURE = re.compile(r"\s*(\w+)\s*(?:\(\s*([^()]*?)\s*\))?\s*")
-_CONDITION = re.compile(r"\s*([\w.-]+)\s*(<=|>=|!=|=|<|>)\s*(?:'((?:[^']|'')*)'|(\S+))\s*")
-_AND = re.compile(r"\s+and\s+(?=(?:[^']*'[^']*')*[^']*$)", re.IGNORECASE)
+_CONDITION = re.compile(r"\s*([\w.-]+)\s*(<=|>=|!=|=|<|>)\s*(?:'((?:[^']|'')*)'|([^\s']+))\s*")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,40}|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?)", re.ASCII)
+_AND = re.compile(r"and(?=\s)", re.IGNORECASE)
 LIMIT_MAX = 10_000_000
 CONDITIONS_MAX = 32
+TEXT_CHARACTERS_MAX = 8_192
 MEASURES_MAX = 64
 NAMES_MAX = 256
 
@@ -30,13 +32,16 @@ Choice = TypeVar("Choice", bound=StrEnum)
 def time_ms(text: str, name: str, now_ms: int) -> int:
     """RFC 3339, epoch milliseconds, `now` or `now-15m`, as epoch milliseconds."""
     if relative := _NOW.fullmatch(text):
-        return now_ms - (int(relative[1]) * _UNITS_MS[relative[2]] if relative[1] else 0)
+        value = now_ms - (int(relative[1]) * _UNITS_MS[relative[2]] if relative[1] else 0)
+        if value >= TIMESTAMP_MS_MIN:
+            return value
     if re.fullmatch(r"-?\d{1,19}", text):
         value = int(text)
         if TIMESTAMP_MS_MIN <= value <= TIMESTAMP_MS_MAX:
             return value
     try:
-        moment = datetime.fromisoformat(text)
+        # A + that nobody escaped arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError as error:
         raise HttpError(400, f"{name}: {text!r} is neither RFC 3339, epoch milliseconds nor now-15m") from error
     if moment.tzinfo is None:
@@ -64,7 +69,7 @@ def time_range(parameters: QueryParams, now_ms: int) -> TimeRange:
 
 
 def events_query(parameters: QueryParams, now_ms: int) -> EventsQuery:
-    _only(parameters, {"columns", "order", "limit", "cursor"})
+    _only(parameters, _QUERY_NAMES | {"columns", "order", "limit", "cursor"})
     columns = parameters.get("columns")
     return EventsQuery(
         span=time_range(parameters, now_ms),
@@ -78,7 +83,7 @@ def events_query(parameters: QueryParams, now_ms: int) -> EventsQuery:
 
 
 def aggregate_query(parameters: QueryParams, now_ms: int) -> AggregateQuery:
-    _only(parameters, {"agg", "every", "origin", "by", "fill"})
+    _only(parameters, _QUERY_NAMES | {"agg", "every", "origin", "by", "fill"})
     every = parameters.get("every")
     origin = parameters.get("origin")
     if every is None and (origin is not None or "fill" in parameters):
@@ -95,11 +100,14 @@ def aggregate_query(parameters: QueryParams, now_ms: int) -> AggregateQuery:
     )
 
 
+def span_query(parameters: QueryParams, now_ms: int) -> TimeRange:
+    _only(parameters, _SPAN_NAMES)
+    return time_range(parameters, now_ms)
+
+
 def seal_watermark_ms(parameters: QueryParams, now_ms: int) -> int | None:
     """`watermark=` of a seal: the caller's word that event time has come at least that far."""
-    unknown = set(parameters) - {"watermark"}
-    if unknown:
-        raise HttpError(400, f"unknown parameter {min(unknown)!r}; known: watermark")
+    _only(parameters, {"watermark"})
     text = parameters.get("watermark")
     return None if text is None else time_ms(text, "watermark", now_ms)
 
@@ -123,14 +131,7 @@ def measures(text: str) -> list[Measure]:
 
 def conditions(parameters: QueryParams) -> list[Condition]:
     """`where=origin='JFK' and dep_delay>=60`, and `key=AA` for `_key='AA'`."""
-    found: list[Condition] = []
-    where = parameters.get("where")
-    for part in _AND.split(where) if where else ():
-        form = _CONDITION.fullmatch(part)
-        if form is None:
-            raise HttpError(400, f"where: {part!r} is not `attribute = value` (= != < <= > >=, joined by and)")
-        value = _literal(form[4]) if form[4] is not None else form[3].replace("''", "'")
-        found.append(Condition(form[1], form[2], value))
+    found = _where(parameters["where"]) if "where" in parameters else []
     if (key := parameters.get("key")) is not None:
         found.append(Condition("_key", "=", key))
     if len(found) > CONDITIONS_MAX:
@@ -138,16 +139,27 @@ def conditions(parameters: QueryParams) -> list[Condition]:
     return found
 
 
+def _where(text: str) -> list[Condition]:
+    found: list[Condition] = []
+    place = 0
+    while form := _CONDITION.match(text, place):
+        value = _literal(form[4]) if form[4] is not None else form[3].replace("''", "'")
+        found.append(Condition(form[1], form[2], value))
+        if form.end() == len(text):
+            return found
+        joined = _AND.match(text, form.end())
+        if joined is None or not text[form.end() - 1].isspace():
+            break
+        place = joined.end()
+    raise HttpError(400, f"where: {text!r} is not `attribute = value` (= != < <= > >=, joined by and)")
+
+
 def _literal(text: str) -> str | int | float | bool | None:
     words: dict[str, bool | None] = {"true": True, "false": False, "null": None}
     if text.lower() in words:
         return words[text.lower()]
-    kinds: Sequence[Callable[[str], int | float]] = (int, float)
-    for kind in kinds:
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    if _NUMBER.fullmatch(text):
+        return int(text) if text.lstrip("+-").isdecimal() else float(text)
     raise HttpError(400, f"where: {text!r} is neither a number, true, false, null nor 'text'")
 
 
@@ -155,7 +167,7 @@ def _limit_or_none(parameters: QueryParams) -> int | None:
     text = parameters.get("limit")
     if text is None:
         return None
-    if not text.isdecimal() or not 0 < int(text) <= LIMIT_MAX:
+    if not re.fullmatch(r"\d{1,12}", text) or not 0 < int(text) <= LIMIT_MAX:
         raise HttpError(400, f"limit: {text!r} must be 1 to {LIMIT_MAX}")
     return int(text)
 
@@ -174,13 +186,23 @@ def _one_of(choices: type[Choice], parameters: QueryParams, name: str, default: 
     return choices(text)
 
 
-_ALWAYS = {"from", "to", "where", "key", "complete", "format", "consistency"}
+_SPAN_NAMES = {"from", "to", "consistency"}
+_QUERY_NAMES = _SPAN_NAMES | {"where", "key", "complete", "format"}
+_LEVELS = re.compile(r"linearizable|session|eventual|bounded:\d{1,12}(ms|s|m|h|d)|snapshot:[\w-]{1,1000}")
 
 
-def _only(parameters: QueryParams, own: set[str]) -> None:
-    """An unknown parameter is refused: a misspelt `form=` must not be read as all of time."""
-    unknown = set(parameters) - own - _ALWAYS
-    if unknown:
-        raise HttpError(400, f"unknown parameter {min(unknown)!r}; known: {', '.join(sorted(own | _ALWAYS))}")
-    if parameters.get("consistency", "linearizable") != "linearizable":
+def _only(parameters: QueryParams, known: set[str]) -> None:
+    """An unknown parameter is refused: a misspelt `form=` must not be read as all of time. So is one given twice."""
+    names = [name for name, _ in parameters.multi_items()]
+    for name in names:
+        if name not in known:
+            raise HttpError(400, f"unknown parameter {name!r}; known: {', '.join(sorted(known))}")
+        if names.count(name) > 1:
+            raise HttpError(400, f"{name} is given {names.count(name)} times")
+        if len(parameters[name]) > TEXT_CHARACTERS_MAX:
+            raise HttpError(400, f"{name}: more than {TEXT_CHARACTERS_MAX} characters")
+    level = parameters.get("consistency", "linearizable")
+    if not _LEVELS.fullmatch(level):
+        raise HttpError(400, f"consistency: {level!r} is no level; linearizable is the one that is built")
+    if level != "linearizable":
         raise HttpError(501, "consistency: only linearizable is built (one node answers it at once)")

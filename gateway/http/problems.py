@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,6 +53,8 @@ PROBLEMS: tuple[tuple[type[Exception], Problem], ...] = (
     (sharding.CoordinatorNotAvailableError, Problem(503, "COORDINATOR_NOT_AVAILABLE")),
     (sharding.CoordinatorLoadingError, Problem(503, "COORDINATOR_LOAD_IN_PROGRESS")),
     (sharding.ClosingError, Problem(503, "CLOSING")),
+    (sharding.ShardStoppedError, Problem(503, "KAFKA_STORAGE_ERROR")),
+    (sharding.SealingError, Problem(503, "SEALING_FAILED")),
     (sharding.ShardingError, Problem(500, "UNKNOWN_SERVER_ERROR")),
     (store.InvalidQueryError, Problem(400, "INVALID_REQUEST")),
     (store.InvalidSchemaError, Problem(400, "INVALID_REQUEST")),
@@ -68,18 +71,56 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
-def answer(status: int, title: str, detail: str) -> Response:
-    body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    return Response(body, status, media_type="application/problem+json")
+_TITLES = {
+    400: "INVALID_REQUEST",
+    403: "FORBIDDEN",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMED_OUT",
+    413: "REQUEST_TOO_LARGE",
+    429: "THROTTLING_QUOTA_EXCEEDED",
+    501: "NOT_IMPLEMENTED",
+}
+RETRY_AFTER_S = 1
 
 
-def on_http_error(request: Request, error: Exception) -> Response:
+def answer(status: int, title: str, detail: str, **more: object) -> Response:
+    """`more`: further members of the problem, as RFC 9457 allows."""
+    body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503} else None
+    return Response(body, status, headers, media_type="application/problem+json")
+
+
+def of_error(error: Exception, **more: object) -> Response:
+    """The answer to an error of any layer."""
+    problem = problem_of(error)
+    return answer(problem.status, problem.title, str(error) or problem.title, **more)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, HttpError)
-    return answer(error.status, "INVALID_REQUEST" if error.status == 400 else "ERROR", error.detail)
+    return answer(error.status, _TITLES[error.status], error.detail)
 
 
-def on_layer_error(request: Request, error: Exception) -> Response:
+async def on_layer_error(request: Request, error: Exception) -> Response:
     del request
-    problem = problem_of(error)
-    return answer(problem.status, problem.title, str(error))
+    return of_error(error)
+
+
+async def on_route_error(request: Request, error: Exception) -> Response:
+    """What starlette itself refuses: an unknown path, a wrong method."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    details = {404: f"nothing at {path}", 405: f"{path} does not take {method}"}
+    found = answer(
+        error.status_code, _TITLES.get(error.status_code, "ERROR"), details.get(error.status_code, error.detail)
+    )
+    found.headers.update(error.headers or {})
+    return found
+
+
+async def on_fault(request: Request, error: Exception) -> Response:
+    """Our fault: the log has it whole, the client learns only that it is so."""
+    del request, error
+    return answer(500, "UNKNOWN_SERVER_ERROR", "a fault of this node; its log says more")

@@ -8,8 +8,8 @@ from collections.abc import Generator
 import uvicorn
 from starlette.applications import Starlette
 
-CONNECTIONS_MAX = 1_024
-KEEP_ALIVE_S = 30
+from .protocol import BoundedProtocol
+from .settings import HttpSettings
 
 
 class _Server(uvicorn.Server):
@@ -31,16 +31,18 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Owns the listening socket and uvicorn's task."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, settings: HttpSettings | None = None) -> None:
+        settings = settings or HttpSettings()
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
-            limit_concurrency=CONNECTIONS_MAX,
-            timeout_keep_alive=KEEP_ALIVE_S,
+            limit_concurrency=settings.connections_max,
+            timeout_keep_alive=settings.keep_alive_s,
+            timeout_graceful_shutdown=settings.close_deadline_s,
             server_header=False,
         )
         self._server = _Server(config)
@@ -64,7 +66,7 @@ class HttpServer:
         return str(address[0]), int(address[1])
 
     async def close(self) -> None:
-        """Finish the requests that are running, then stop listening."""
+        """Finish the requests that are running, those that take long excepted, then stop listening."""
         self._server.should_exit = True
         if self._task is not None:
             await self._task

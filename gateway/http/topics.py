@@ -1,28 +1,32 @@
 """Topics over HTTP: list, describe, create, delete; records in."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 import anyio
+import anyio.to_thread
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sharding.interfaces import Appended, NewTopic, NodeApi, Topic
-from sharding.partitioner import Partitioner
-from store import batches
-from store.events import Record
+from sharding.inserts import Inserts, NewRecord, Outcome, Place, failures
+from sharding.interfaces import NewTopic, NodeApi, Topic
+from store.events import TIMESTAMP_MS_MAX
 from store.schema import Schema
 
-from .problems import HttpError
+from .admission import Admission
+from .metrics import HttpMetrics
+from .problems import HttpError, of_error
 
-BODY_BYTES_MAX = 16 * 1024 * 1024
 RECORDS_MAX = 100_000
-APPEND_DEADLINE_S = 30.0
+# Decoded in the loop up to here; more goes to a thread.
+INLINE_BYTES_MAX = 64 * 1024
+NULL = b"null"
 
 Wanted = TypeVar("Wanted", bound=msgspec.Struct)
+T = TypeVar("T")
+Timestamp = Annotated[int, msgspec.Meta(ge=0, le=TIMESTAMP_MS_MAX)]
+Index = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
 class TopicWanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,13 +41,13 @@ class TopicWanted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RecordWanted(msgspec.Struct, forbid_unknown_fields=True):
-    """One record: `value` is any JSON value and is stored as its JSON text; text keys; timestamp in ms, default now."""
+    """One record: `value` is any JSON value, stored as its JSON text; null: no value. Text keys. ms, default now."""
 
     value: msgspec.Raw
     key: str | None = None
-    timestamp: int | None = None
-    partition: int | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    timestamp: Timestamp | None = None
+    partition: Index | None = None
+    headers: dict[str, str | None] = msgspec.field(default_factory=dict[str, str | None])
 
 
 class RecordsWanted(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,37 +71,30 @@ def topic_json(node: NodeApi, topic: Topic) -> dict[str, object]:
     }
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, bounded. Raises: HttpError 413."""
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > BODY_BYTES_MAX:
-            raise HttpError(413, f"a body of more than {BODY_BYTES_MAX} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-@dataclass(frozen=True, slots=True)
 class Topics:
-    """The routes under /topics that are about topics themselves."""
+    """The routes under /topics that are about topics themselves, and records in."""
 
-    node: NodeApi
+    def __init__(self, node: NodeApi, admission: Admission, metrics: HttpMetrics, now_ms: Callable[[], int]) -> None:
+        self._node = node
+        self._admission = admission
+        self._metrics = metrics
+        self._limiter = anyio.CapacityLimiter(1)
+        self._inserts = Inserts(node, now_ms=now_ms, limiter=self._limiter)
 
     async def list_topics(self, request: Request) -> Response:
         del request
-        return JSONResponse({"topics": [topic_json(self.node, topic) for topic in self.node.topics()]})
+        return JSONResponse({"topics": [topic_json(self._node, topic) for topic in self._node.topics()]})
 
     async def describe(self, request: Request) -> Response:
-        return JSONResponse(topic_json(self.node, self.node.topic(request.path_params["topic"])))
+        return JSONResponse(topic_json(self._node, self._topic(request)))
 
     async def create(self, request: Request) -> Response:
-        wanted = _decoded(await read_body(request), TopicWanted)
+        async with self._admission.body(request) as body:
+            wanted = _decoded(body, TopicWanted)
         if wanted.schema is None and wanted.aggregates is not None:
             raise HttpError(400, "aggregates go with a schema")
         schema = None if wanted.schema is None else Schema.of(wanted.schema, wanted.aggregates or ())
-        topic = await self.node.create_topic(
+        topic = await self._node.create_topic(
             NewTopic(
                 name=wanted.name,
                 partitions=wanted.partitions,
@@ -106,88 +103,69 @@ class Topics:
                 schema=schema,
             )
         )
-        return JSONResponse(topic_json(self.node, topic), 201)
+        return JSONResponse(topic_json(self._node, topic), 201)
 
     async def delete(self, request: Request) -> Response:
-        await self.node.delete_topic(request.path_params["topic"])
+        await self._node.delete_topic(request.path_params["topic"])
         return Response(status_code=204)
 
     async def append_records(self, request: Request) -> Response:
         """Store records, durable when answered: where each one is, in the order given."""
-        topic = self.node.topic(request.path_params["topic"])
-        body = await read_body(request)
-        wanted = _records(body, is_lines="ndjson" in request.headers.get("content-type", ""))
-        if len(wanted) > RECORDS_MAX:
-            raise HttpError(413, f"{len(wanted)} records, at most {RECORDS_MAX}")
-        places = await self._append(topic, wanted)
-        return JSONResponse({"ack": "quorum", "records": [{"partition": p, "offset": o} for p, o in places]})
+        topic = self._topic(request)
+        is_lines = "ndjson" in request.headers.get("content-type", "")
+        async with self._admission.body(request) as body:
+            records = await self._computed(len(body), lambda: _new_records(body, is_lines=is_lines))
+            outcomes = await self._inserts.insert(topic, records)
+        refused = failures(outcomes)
+        self._metrics.rows_inserted += len(outcomes) - len(refused)
+        places = [_place_json(outcome) for outcome in outcomes]
+        if refused:
+            # The first refusal speaks for all; the places say what is stored in spite of it.
+            return of_error(refused[0], refused=len(refused), records=places)
+        return JSONResponse({"ack": "quorum", "records": places})
 
-    async def _append(self, topic: Topic, wanted: Sequence[RecordWanted]) -> list[tuple[int, int]]:
-        now_ms = time.time_ns() // 1_000_000
-        partitioner = Partitioner(topic.partition_count)
-        rows_of: dict[int, list[int]] = {}
-        for row, record in enumerate(wanted):
-            key = None if record.key is None else record.key.encode()
-            index = partitioner.choose(key) if record.partition is None else record.partition
-            rows_of.setdefault(index, []).append(row)
-        partitions = {index: self.node.partition(topic, index) for index in rows_of}
-        places: list[tuple[int, int]] = [(-1, -1)] * len(wanted)
+    def _topic(self, request: Request) -> Topic:
+        return self._node.topic(request.path_params["topic"])
 
-        async def append_to(index: int, rows: Sequence[int]) -> None:
-            found = [_record(wanted[row], position, now_ms) for position, row in enumerate(rows)]
-            batch = memoryview(bytearray(batches.build(found, base_offset=0)))
-            outcome = _Outcome()
-            header = batches.check(batch)
-            partitions[index].append(batch, header, acks=-1, now_ms=now_ms, on_done=outcome.set)
-            appended = await outcome.wait()
-            for position, row in enumerate(rows):
-                places[row] = (index, appended.base_offset + position)
-
-        async with anyio.create_task_group() as tasks:
-            for index, rows in rows_of.items():
-                tasks.start_soon(append_to, index, rows)
-        return places
+    async def _computed(self, size: int, work: Callable[[], T]) -> T:
+        if size <= INLINE_BYTES_MAX:
+            return work()
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
-class _Outcome:
-    """The one answer of an append, awaited."""
-
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._value: Appended | Exception | None = None
-
-    def set(self, value: Appended | Exception) -> None:
-        self._value = value
-        self._event.set()
-
-    async def wait(self) -> Appended:
-        with anyio.fail_after(APPEND_DEADLINE_S):
-            await self._event.wait()
-        assert self._value is not None
-        if isinstance(self._value, Exception):
-            raise self._value
-        return self._value
+def _place_json(outcome: Outcome) -> dict[str, int] | None:
+    return {"partition": outcome.partition, "offset": outcome.offset} if isinstance(outcome, Place) else None
 
 
-def _record(wanted: RecordWanted, offset: int, now_ms: int) -> Record:
-    headers: Mapping[str, str] = wanted.headers
-    return Record(
-        offset,
-        now_ms if wanted.timestamp is None else wanted.timestamp,
-        None if wanted.key is None else wanted.key.encode(),
-        bytes(wanted.value),
-        [(name, value.encode()) for name, value in headers.items()],
+def _new_records(body: bytes, *, is_lines: bool) -> list[NewRecord]:
+    if is_lines:
+        lines = [line for line in body.split(b"\n") if line.strip()]
+        _check_count(lines)
+        wanted: Sequence[RecordWanted] = [_decoded(line, RecordWanted) for line in lines]
+    else:
+        wanted = _decoded(body, RecordsWanted).records
+    _check_count(wanted)
+    return [_new_record(one) for one in wanted]
+
+
+def _check_count(records: Sequence[object]) -> None:
+    if len(records) > RECORDS_MAX:
+        raise HttpError(413, f"{len(records)} records, at most {RECORDS_MAX}")
+
+
+def _new_record(wanted: RecordWanted) -> NewRecord:
+    value = bytes(wanted.value)
+    return NewRecord(
+        value=None if value == NULL else value,
+        key=None if wanted.key is None else wanted.key.encode(),
+        timestamp_ms=wanted.timestamp,
+        partition=wanted.partition,
+        headers=[(name, None if text is None else text.encode()) for name, text in wanted.headers.items()],
     )
-
-
-def _records(body: bytes, *, is_lines: bool) -> Sequence[RecordWanted]:
-    if not is_lines:
-        return _decoded(body, RecordsWanted).records
-    return [_decoded(line, RecordWanted) for line in body.splitlines() if line.strip()]
 
 
 def _decoded(body: bytes, kind: type[Wanted]) -> Wanted:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HttpError(400, str(error)) from error

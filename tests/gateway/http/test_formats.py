@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from typing import TypeVar
 
 import anyio
 import orjson
@@ -10,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gateway.http.formats import Format, encode, plain
+from gateway.http.formats import Format, Rows, encode, plain
 from sharding.interfaces import AnswerMeta
 
+T = TypeVar("T")
 META = AnswerMeta(as_of="t", watermark_ms=5, live_splits=1, historic_splits=2, served_by=1, plan={"leaves": 3})
 SCHEMA = pa.schema([("_ts", pa.int64()), ("_key", pa.binary()), ("x", pa.float64()), ("h", pa.list_(pa.binary()))])
 ROWS = [
@@ -27,9 +30,14 @@ async def _batches(count: int) -> AsyncIterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist([row], schema=SCHEMA)
 
 
+async def in_place(work: Callable[[], T]) -> T:
+    return work()
+
+
 def encoded(form: Format, count: int = 3) -> bytes:
     async def run() -> bytes:
-        return b"".join([piece async for piece in encode(form, SCHEMA, _batches(count), META)])
+        rows = Rows(schema=SCHEMA, batches=_batches(count), meta=META)
+        return b"".join([piece async for piece in encode(form, rows, in_place)])
 
     return anyio.run(run)
 
@@ -71,3 +79,28 @@ def test_an_empty_answer_is_whole(form: Format) -> None:
             assert pa.ipc.open_stream(body).read_all().num_rows == 0
         case Format.PARQUET:
             assert pq.read_table(io.BytesIO(body)).num_rows == 0
+
+
+def test_a_mark_is_left_out_where_it_is_null_and_large_sums_keep_their_digits() -> None:
+    table = pa.table(
+        {"sum(x)": pa.array([Decimal(1 << 70), None], pa.decimal128(38, 0)), "_unsettled": pa.array([None, True])}
+    )
+
+    async def batches() -> AsyncIterator[pa.RecordBatch]:
+        yield table.to_batches()[0]
+
+    async def run(form: Format) -> bytes:
+        return b"".join(
+            [p async for p in encode(form, Rows(schema=table.schema, batches=batches(), meta=META), in_place)]
+        )
+
+    assert anyio.run(run, Format.JSONL) == b'{"sum(x)":%d}\n{"sum(x)":null,"_unsettled":true}\n' % (1 << 70)
+    assert anyio.run(run, Format.CSV) == b"sum(x),_unsettled\r\n%d,\r\n,true\r\n" % (1 << 70)
+
+
+def test_the_cursor_ends_a_json_answer() -> None:
+    async def run() -> bytes:
+        rows = Rows(schema=SCHEMA, batches=_batches(1), meta=META, cursor=lambda: "on")
+        return b"".join([piece async for piece in encode(Format.JSON, rows, in_place)])
+
+    assert orjson.loads(anyio.run(run))["cursor"] == "on"

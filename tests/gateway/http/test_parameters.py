@@ -59,7 +59,8 @@ def test_conditions() -> None:
 
 def test_measures() -> None:
     assert measures("count, sum(qty),OHLC(price) ,count(x)") == [
-        Measure(Function.COUNT), Measure(Function.SUM, "qty"), Measure(Function.OHLC, "price"), Measure(Function.COUNT, "x"),
+        Measure(Function.COUNT), Measure(Function.SUM, "qty"), Measure(Function.OHLC, "price"),
+        Measure(Function.COUNT, "x"),
     ]  # fmt: skip
     for bad in ("", "median(x)", "sum", "sum(x", "count,count"):
         with pytest.raises(HttpError, match="agg"):

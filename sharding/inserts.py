@@ -1,0 +1,192 @@
+"""Inserts that do not come from a Kafka producer: records to batches, one partition each, durable when answered.
+
+A key chooses the partition as Kafka's producers do (murmur2); records without one take turns. The records of one call
+that go to one partition keep their order, in as few batches as the topic's `max.message.bytes` allows. Partitions are
+independent: where one refuses, the others still store, and the outcome says so per record.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import anyio
+import anyio.to_thread
+
+from store import batches
+from store.errors import BatchError
+from store.events import Record
+
+from .errors import InvalidRecordError, ShardingError, TimedOutError
+from .interfaces import Appended, NodeApi, PartitionApi, Topic
+from .partitioner import partition_of
+from .topic_configs import integer_of
+
+BATCH_BYTES_MAX = 512 * 1024
+# A record's lengths, deltas and counts are varints; this bounds them.
+RECORD_OVERHEAD_BYTES = 32
+HEADER_OVERHEAD_BYTES = 10
+APPEND_DEADLINE_S = 30.0
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record to store; `timestamp_ms` None: the clock's, `partition` None: the key's, or the next one's turn."""
+
+    value: bytes | None
+    key: bytes | None = None
+    timestamp_ms: int | None = None
+    partition: int | None = None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record was stored."""
+
+    partition: int
+    offset: int
+
+
+Outcome = Place | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records by their row in the call, and their bytes; or what is wrong with them."""
+
+    partition: int
+    rows: Sequence[int]
+    content: memoryview
+
+
+class Inserts:
+    """Owns the turns of records without a key."""
+
+    def __init__(self, node: NodeApi, *, now_ms: Callable[[], int], limiter: anyio.CapacityLimiter) -> None:
+        self._node = node
+        self._now_ms = now_ms
+        self._limiter = limiter
+        self._turns = count()
+
+    async def insert(self, topic: Topic, records: Sequence[NewRecord]) -> list[Outcome]:
+        """Where each record is, or why it is not known to be stored; in the order given.
+
+        An error is a refusal, or TimedOutError and NotLeaderError: then the record may be stored all the same.
+        Raises: UnknownPartitionError, NotLeaderError; then nothing was stored.
+        """
+        now_ms = self._now_ms()
+        rows_of = self._rows_by_partition(topic, records)
+        partitions = {index: self._node.partition(topic, index) for index in rows_of}
+        bytes_max = min(BATCH_BYTES_MAX, integer_of(topic.configs, "max.message.bytes"))
+        outcomes: list[Outcome] = [TimedOutError("no answer in time: the record may be stored")] * len(records)
+        # Building is pure computing over up to 100,000 records: it must not hold up the loop.
+        built, refused = await anyio.to_thread.run_sync(
+            lambda: _built(records, rows_of, now_ms, bytes_max), limiter=self._limiter
+        )
+        for row, error in refused:
+            outcomes[row] = error
+        await _Appends(outcomes).run(built, partitions, now_ms)
+        return outcomes
+
+    def _rows_by_partition(self, topic: Topic, records: Sequence[NewRecord]) -> dict[int, list[int]]:
+        rows_of: dict[int, list[int]] = {}
+        for row, record in enumerate(records):
+            index = record.partition
+            if index is None:
+                key, partition_count = record.key, topic.partition_count
+                index = next(self._turns) % partition_count if key is None else partition_of(key, partition_count)
+            rows_of.setdefault(index, []).append(row)
+        return rows_of
+
+
+def failures(outcomes: Sequence[Outcome]) -> list[Exception]:
+    return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+
+
+class _Appends:
+    """The batches of one call under way."""
+
+    def __init__(self, outcomes: list[Outcome]) -> None:
+        self._outcomes = outcomes
+        self._pending = 0
+        self._done = anyio.Event()
+
+    async def run(self, built: Sequence[_Batch], partitions: dict[int, PartitionApi], now_ms: int) -> None:
+        refused: dict[int, Exception] = {}
+        for batch in built:
+            # What follows a refused batch would overtake it.
+            if (error := refused.get(batch.partition)) is None:
+                error = self._append(batch, partitions[batch.partition], now_ms)
+            if error is not None:
+                refused[batch.partition] = error
+                self._settle(batch.rows, error)
+        if self._pending:
+            with anyio.move_on_after(APPEND_DEADLINE_S):
+                await self._done.wait()
+
+    def _append(self, batch: _Batch, partition: PartitionApi, now_ms: int) -> Exception | None:
+        def on_done(answer: Appended | Exception) -> None:
+            if isinstance(answer, Exception):
+                self._settle(batch.rows, answer)
+            else:
+                for position, row in enumerate(batch.rows):
+                    self._outcomes[row] = Place(batch.partition, answer.base_offset + position)
+            self._pending -= 1
+            if not self._pending:
+                self._done.set()
+
+        try:
+            partition.append(batch.content, batches.check(batch.content), acks=-1, now_ms=now_ms, on_done=on_done)
+        except (ShardingError, BatchError) as error:
+            return error
+        self._pending += 1
+        return None
+
+    def _settle(self, rows: Sequence[int], error: Exception) -> None:
+        for row in rows:
+            self._outcomes[row] = error
+
+
+def _built(
+    records: Sequence[NewRecord], rows_of: dict[int, list[int]], now_ms: int, bytes_max: int
+) -> tuple[list[_Batch], list[tuple[int, Exception]]]:
+    built: list[_Batch] = []
+    refused: list[tuple[int, Exception]] = []
+
+    def build(partition: int, rows: Sequence[int]) -> None:
+        if not rows:
+            return
+        found = [_stored(records[row], position, now_ms) for position, row in enumerate(rows)]
+        try:
+            content = memoryview(bytearray(batches.build(found, base_offset=0)))
+        except (ValueError, OverflowError, struct.error) as error:
+            wrong = InvalidRecordError(f"a record that Kafka's format cannot hold: {error}")
+            refused.extend((row, wrong) for row in rows)
+        else:
+            built.append(_Batch(partition, tuple(rows), content))
+
+    for partition, rows in rows_of.items():
+        gathered: list[int] = []
+        size = batches.HEADER_BYTES
+        for row in rows:
+            row_bytes = _size_bound(records[row])
+            if gathered and size + row_bytes > bytes_max:
+                build(partition, gathered)
+                gathered, size = [], batches.HEADER_BYTES
+            gathered.append(row)
+            size += row_bytes
+        build(partition, gathered)
+    return built, refused
+
+
+def _size_bound(record: NewRecord) -> int:
+    headers = sum(HEADER_OVERHEAD_BYTES + 4 * len(name) + len(value or b"") for name, value in record.headers)
+    return RECORD_OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _stored(record: NewRecord, offset: int, now_ms: int) -> Record:
+    timestamp_ms = now_ms if record.timestamp_ms is None else record.timestamp_ms
+    return Record(offset, timestamp_ms, record.key, record.value, record.headers)
