@@ -25,7 +25,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Protocol, TypeVar
 
 from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
@@ -49,10 +48,11 @@ from .producers import Sequenced
 from .shard_state import Chain, Section, ShardState
 from .write_split import WriteSplit
 
-# A payload below this is copied into its entry: a view would keep its whole frame alive and cost a write vector.
+# A payload below this is copied: into its entry (a view would keep its whole frame alive), or together with others into
+# one fetched slice (each view costs a write vector).
 COPIED_BYTES_MAX = 16 * 1024
-# A read of more batches than this is copied together.
-GATHERED_READS_MIN = 8
+# So few batches are not worth a copy.
+SEPARATE_READS_MAX = 8
 
 OnDone = Callable[[object], None]
 AppendObserver = Callable[[WriteSplit, Append, At], None]
@@ -536,16 +536,17 @@ class Shard:
         About `bytes_max` bytes, each view one or more batches. Views into the mapped segments stay valid while held.
         """
         read = self.group.read
-        slices = split.index.slices(offset, bytes_max, split.committed_offset)
-        if len(slices) <= GATHERED_READS_MIN:
-            return [read(segment, position, length) for segment, position, length in slices]
-        # Small batches lie apart by the heads of their commands: one copy is cheaper than a write vector of each.
         views: list[memoryview] = []
-        for segment, group in groupby(slices, key=lambda one: one.segment):
-            run = list(group)
-            first = run[0].position
-            whole = read(segment, first, run[-1].position + run[-1].length - first)
-            parts = [whole[position - first : position - first + length] for _, position, length in run]
+        for segment, positions, lengths in split.index.columns(offset, bytes_max, split.committed_offset):
+            first, count = positions[0], len(positions)
+            span = positions[-1] + lengths[-1] - first
+            if count <= SEPARATE_READS_MAX or span // count >= COPIED_BYTES_MAX:
+                views += [read(segment, position, length) for position, length in zip(positions, lengths, strict=True)]
+                continue
+            # Small batches lie apart by the heads of their commands: one copy is cheaper than a write vector of each.
+            whole = read(segment, first, span)
+            ends = (position + length - first for position, length in zip(positions, lengths, strict=True))
+            parts = [whole[position - first : end] for position, end in zip(positions, ends, strict=True)]
             views.append(memoryview(b"".join(parts)))
         return views
 

@@ -21,9 +21,11 @@ from .errors import DamagedIndexError, StoreError
 from .events import TIMESTAMP_MS_MIN, TimeRange
 
 CHUNK_ROWS: Final = 4096
-# Version, first offset, rows; then zstd of the columns one after the other, little-endian.
+# Version, first offset, rows; then per chunk of CHUNK_ROWS rows (the last may be shorter) its length and the zstd of
+# its columns one after the other, little-endian.
 SNAPSHOT_HEAD: Final = struct.Struct("<Hqq")
-SNAPSHOT_VERSION: Final = 1
+CHUNK_HEAD: Final = struct.Struct("<I")
+SNAPSHOT_VERSION: Final = 2
 SNAPSHOT_ROWS_MAX: Final = 1 << 26
 
 Int64Array = NDArray[np.int64]
@@ -35,6 +37,14 @@ class Slice(NamedTuple):
     segment: int
     position: int
     length: int
+
+
+class SegmentColumns(NamedTuple):
+    """Batches of one segment, in the order of the log."""
+
+    segment: int
+    positions: list[int]
+    lengths: list[int]
 
 
 class BatchPlace(NamedTuple):
@@ -52,12 +62,13 @@ class BatchPlace(NamedTuple):
 class OffsetIndex:
     """The batches of one write split in offset order; each begins where the one before it ends.
 
-    Owned by one thread; `snapshot` makes bytes that anyone may keep.
+    Owned by one thread; `snapshot` makes bytes that anyone may keep. Each full chunk is packed for it once, when it
+    gets full: a checkpoint of a million batches must not hold up the loop that it is taken in.
     """
 
     __slots__ = (
-        "_bytes_before", "_first_offset", "_greatest", "_last_offsets", "_least", "_lengths", "_peaks", "_positions",
-        "_segments", "_size_bytes",
+        "_bytes_before", "_first_offset", "_greatest", "_last_offsets", "_least", "_lengths", "_packed", "_peaks",
+        "_positions", "_segments", "_size_bytes",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -71,6 +82,7 @@ class OffsetIndex:
         self._peaks = array("q")
         self._bytes_before = array("q")
         self._size_bytes = 0
+        self._packed: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._last_offsets)
@@ -123,6 +135,8 @@ class OffsetIndex:
         self._greatest.append(greatest_ms)
         self._bytes_before.append(self._size_bytes)
         self._size_bytes += length
+        if not len(last_offsets) % CHUNK_ROWS:
+            self._pack_full_chunks()
 
     def find_or_none(self, offset: int) -> BatchPlace | None:
         """The batch that holds `offset`."""
@@ -136,21 +150,39 @@ class OffsetIndex:
 
         Together at most `bytes_max` bytes, but at least one batch if there is any. Batches that touch become one read.
         """
+        first, end = self._rows(offset, bytes_max, end_offset)
+        if end - first == 1:
+            return [Slice(self._segments[first], self._positions[first], self._lengths[first])]
+        return self._coalesced(first, end) if end > first else []
+
+    def columns(self, offset: int, bytes_max: int, end_offset: int) -> list[SegmentColumns]:
+        """The batches of the same read as `slices`, one by one, as columns per segment: cheaper for many small ones."""
+        first, end = self._rows(offset, bytes_max, end_offset)
+        found: list[SegmentColumns] = []
+        while first < end:
+            segment = self._segments[first]
+            # Segments only rise.
+            behind = end if self._segments[end - 1] == segment else bisect_right(self._segments, segment, first, end)
+            positions, lengths = self._positions[first:behind].tolist(), self._lengths[first:behind].tolist()
+            found.append(SegmentColumns(segment, positions, lengths))
+            first = behind
+        return found
+
+    def _rows(self, offset: int, bytes_max: int, end_offset: int) -> tuple[int, int]:
+        """The half-open range of rows that a read takes."""
         first = bisect_left(self._last_offsets, offset)
         # The end of most fetches is the end of the index: no need to search for it.
         end = len(self._last_offsets)
         if not end or self._last_offsets[-1] >= end_offset:
             end = bisect_left(self._last_offsets, end_offset)
         if first >= end or offset < self._first_offset:
-            return []
+            return 0, 0
         bytes_before = self._bytes_before
         last = bisect_right(bytes_before, bytes_before[first] + bytes_max, first, end) - 1
         # Row `last` begins within the limit; does it end there too? The first batch is read in any case.
         if bytes_before[last] + self._lengths[last] > bytes_before[first] + bytes_max and last > first:
             last -= 1
-        if last == first:
-            return [Slice(self._segments[first], self._positions[first], self._lengths[first])]
-        return self._coalesced(first, last + 1)
+        return first, last + 1
 
     def places(self, first_offset: int, end_offset: int) -> list[BatchPlace]:
         """Every batch that holds an offset of [first_offset, end_offset)."""
@@ -199,15 +231,19 @@ class OffsetIndex:
         for column in self._columns():
             del column[:row]
         del self._bytes_before[:row]
+        self._packed.clear()
         self._peaks = _running_maximum(self._greatest)
 
     def snapshot(self) -> bytes:
         """The whole index for a checkpoint; `restored` reads it back."""
-        columns = [np.frombuffer(column, np.int64) for column in self._columns()]
-        # Differences of neighbours are small or constant, which is what a compressor likes.
-        body = b"".join(np.diff(column, prepend=0).astype("<i8").tobytes() for column in columns)
-        head = SNAPSHOT_HEAD.pack(SNAPSHOT_VERSION, self._first_offset, len(self))
-        return head + (compress(Compression.ZSTD, body) if body else b"")
+        self._pack_full_chunks()
+        chunks = list(self._packed)
+        if (packed := len(chunks) * CHUNK_ROWS) < len(self):
+            chunks.append(self._pack(packed, len(self)))
+        parts = [SNAPSHOT_HEAD.pack(SNAPSHOT_VERSION, self._first_offset, len(self))]
+        for chunk in chunks:
+            parts += (CHUNK_HEAD.pack(len(chunk)), chunk)
+        return b"".join(parts)
 
     @classmethod
     def restored(cls, snapshot: bytes) -> Self:
@@ -218,24 +254,50 @@ class OffsetIndex:
         version, index._first_offset, rows = SNAPSHOT_HEAD.unpack_from(snapshot)
         if version != SNAPSHOT_VERSION or not 0 <= rows <= SNAPSHOT_ROWS_MAX:
             raise DamagedIndexError(f"an offset index of version {version} with {rows} rows")
+        position = SNAPSHOT_HEAD.size
+        for first in range(0, rows, CHUNK_ROWS):
+            position = index._unpack(snapshot, position, min(CHUNK_ROWS, rows - first))
+        if position != len(snapshot):
+            raise DamagedIndexError(f"{len(snapshot) - position} bytes after an offset index of {rows} rows")
         if rows == 0:
             return index
-        columns = index._columns()
-        size = rows * 8 * len(columns)
-        try:
-            body = decompress(Compression.ZSTD, memoryview(snapshot)[SNAPSHOT_HEAD.size :], size)
-        except StoreError as error:
-            raise DamagedIndexError(f"an offset index of {rows} rows: {error}") from error
-        if len(body) != size:
-            raise DamagedIndexError(f"an offset index of {rows} rows in {len(body)} bytes, not {size}")
-        for number, column in enumerate(columns):
-            differences = np.frombuffer(body, "<i8", rows, number * rows * 8)
-            column.frombytes(np.cumsum(differences, dtype=np.int64).tobytes())
         index._peaks = _running_maximum(index._greatest)
         ends = np.cumsum(np.frombuffer(index._lengths, np.int64))
         index._bytes_before.frombytes((ends - np.frombuffer(index._lengths, np.int64)).tobytes())
         index._size_bytes = int(ends[-1])
         return index
+
+    def _pack_full_chunks(self) -> None:
+        for first in range(len(self._packed) * CHUNK_ROWS, len(self) - CHUNK_ROWS + 1, CHUNK_ROWS):
+            self._packed.append(self._pack(first, first + CHUNK_ROWS))
+
+    def _pack(self, first: int, end: int) -> bytes:
+        # Differences of neighbours are small or constant, which is what a compressor likes.
+        columns = [np.diff(_view(column, first, end), prepend=0).astype("<i8") for column in self._columns()]
+        return bytes(compress(Compression.ZSTD, b"".join(column.tobytes() for column in columns)))
+
+    def _unpack(self, snapshot: bytes, position: int, rows: int) -> int:
+        """Append the rows of the chunk at `position`; returns where the next one begins."""
+        columns = self._columns()
+        size = rows * 8 * len(columns)
+        behind = position + CHUNK_HEAD.size
+        if behind <= len(snapshot):
+            behind += CHUNK_HEAD.unpack_from(snapshot, position)[0]
+        if behind > len(snapshot):
+            raise DamagedIndexError(f"an offset index that ends after {len(snapshot)} bytes")
+        chunk = memoryview(snapshot)[position + CHUNK_HEAD.size : behind]
+        try:
+            body = decompress(Compression.ZSTD, chunk, size)
+        except StoreError as error:
+            raise DamagedIndexError(f"a chunk of {rows} rows: {error}") from error
+        if len(body) != size:
+            raise DamagedIndexError(f"a chunk of {rows} rows in {len(body)} bytes, not {size}")
+        for number, column in enumerate(columns):
+            differences = np.frombuffer(body, "<i8", rows, number * rows * 8)
+            column.frombytes(np.cumsum(differences, dtype=np.int64).tobytes())
+        if rows == CHUNK_ROWS:
+            self._packed.append(bytes(chunk))
+        return behind
 
     def _columns(self) -> tuple["array[int]", ...]:
         return self._last_offsets, self._segments, self._positions, self._lengths, self._least, self._greatest

@@ -154,3 +154,33 @@ def test_large_index_equals_plain_search() -> None:
             at for at in places if at.greatest_ms >= span.first_ms and at.least_ms < span.end_ms
         ], seed
     assert len(index.snapshot()) < 12 * len(places)
+
+
+@given(places=logs(), offset=st.integers(0, 60), limit=st.integers(0, 900), end=st.integers(0, 60))
+def test_columns_are_the_batches_that_slices_join(places: list[BatchPlace], offset: int, limit: int, end: int) -> None:
+    index = index_of(places)
+    bytes_of = [
+        (segment, at)
+        for segment, positions, lengths in index.columns(offset, limit, end)
+        for position, length in zip(positions, lengths, strict=True)
+        for at in range(position, position + length)
+    ]
+    assert bytes_of == [
+        (segment, at)
+        for segment, position, length in index.slices(offset, limit, end)
+        for at in range(position, position + length)
+    ]
+
+
+@pytest.mark.parametrize("truncated", [0, 10, CHUNK_ROWS + 10])
+@pytest.mark.parametrize("count", [CHUNK_ROWS - 1, CHUNK_ROWS, 2 * CHUNK_ROWS + 7])
+def test_a_snapshot_of_several_chunks_gives_back_every_row(count: int, truncated: int) -> None:
+    index = index_of([BatchPlace(i, i, i // 5000, 100 * i, 100, i % 7, i % 11) for i in range(count)])
+    index.truncate_before(truncated)
+    again = OffsetIndex.restored(index.snapshot())
+    assert contents(again) == contents(index)
+    for each in (index, again):
+        for _ in range(CHUNK_ROWS):
+            each.add(each.end_offset, each.end_offset, 99, 5, 70, 3, 1)
+    assert contents(OffsetIndex.restored(again.snapshot())) == contents(index)
+    assert again.snapshot() == index.snapshot()
