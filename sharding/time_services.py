@@ -156,6 +156,11 @@ class TimeServices:
     # For metrics.
 
     @property
+    def held(self) -> Mapping[bytes, TopicTime]:
+        """By topic id; to be read only."""
+        return self._held
+
+    @property
     def sealing_failures(self) -> Mapping[bytes, SealingFailure]:
         return self.sealer.failures
 

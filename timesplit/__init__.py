@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     import cep as cep
 
     from .embedded import Database as Database
+    from .embedded import Record as Record
     from .embedded import open_database as open  # noqa: A004 - the public name is timesplit.open
 
 __version__ = "0.1.0"
-__all__ = ["Database", "cep", "open"]
+__all__ = ["Database", "Record", "cep", "open"]
 
 _LAYERS = ("gateway", "cep", "sharding", "raft", "store")
 
@@ -42,6 +43,6 @@ def __getattr__(name: str) -> object:
         return import_module("cep")
     if name == "open":
         return import_module("timesplit.embedded").open_database
-    if name == "Database":
-        return import_module("timesplit.embedded").Database
+    if name in {"Database", "Record"}:
+        return getattr(import_module("timesplit.embedded"), name)
     raise AttributeError(f"module 'timesplit' has no attribute {name!r}")

@@ -1,12 +1,13 @@
 """What each layer has counted, as figures for /metrics."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gateway.http.metrics import HttpMetrics
 from gateway.kafka.dispatch import API_TABLE
 from gateway.kafka.metrics import KafkaMetrics
 from gateway.wire.error_codes import ErrorCode
 from sharding.node import Node
+from sharding.time_services import TimeServices
 
 from .telemetry import Figure
 
@@ -49,6 +50,34 @@ def http_figures(metrics: HttpMetrics) -> Iterable[Figure]:
         yield Figure(name=name, help="since start", value=value, is_counter=True)
     yield Figure(name="http_queries", help="under way now", value=metrics.queries_running)
     yield Figure(name="http_body_bytes", help="memory of request bodies now", value=metrics.body_bytes_held)
+
+
+def time_figures(node: Node, services: Sequence[TimeServices]) -> Iterable[Figure]:
+    for time in services:
+        for topic in node.topics():
+            labels = {"topic": topic.name}
+            held = time.held.get(topic.topic_id.bytes)
+            if held is None:
+                continue
+            if held.live_or_none is not None:
+                live = held.live_or_none.partitions
+                lag = sum(partition.lag for partition in live)
+                not_json = sum(partition.not_json_count for partition in live)
+                events = sum(partition.event_count for partition in live)
+                yield Figure(name="live_events", help="in the live index", value=events, labels=labels)
+                yield Figure(name="live_lag", help="committed and not indexed yet", value=lag, labels=labels)
+                yield Figure(
+                    name="values_not_json",
+                    help="indexed, no JSON object",
+                    value=not_json,
+                    is_counter=True,
+                    labels=labels,
+                )
+            historic = held.historic
+            yield Figure(name="historic_splits", help="sealed into runs", value=len(historic), labels=labels)
+            failure = time.sealing_failures.get(topic.topic_id.bytes)
+            attempts = 0 if failure is None else failure.attempt_count
+            yield Figure(name="sealing_failures", help="in a row; 0 after a success", value=attempts, labels=labels)
 
 
 def node_figures(node: Node) -> Iterable[Figure]:

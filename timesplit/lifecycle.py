@@ -14,15 +14,15 @@ from pathlib import Path
 
 import anyio
 
-from raft.errors import DataDirectoryError as RaftDirectoryError
-from raft.interfaces import GroupId, NodeId
-from raft.node_files import DataDirectory, open_data_directory
+from raft.interfaces import GroupId
+from raft.node_files import DataDirectory
 from sharding.interfaces import NodeAddress
 
 from . import telemetry
-from .errors import DataDirectoryError, PortInUseError, TimesplitError
+from .doors import Doors, wire_doors
+from .errors import NodeFailedError, PortInUseError
 from .settings import Settings, address
-from .wiring import Doors, wire_doors, wire_node
+from .wiring import open_directory, wire_node
 
 KAFKA_DRAIN_MS = 3_000
 
@@ -32,23 +32,11 @@ Start = Callable[[str, int], Awaitable[tuple[str, int]]]
 log = logging.getLogger("timesplit")
 
 
-class NodeFailedError(TimesplitError):
-    """The disk or a group failed: this process must not answer any more."""
-
-
 def serve(settings: Settings) -> int:
     """Run a node until it is told to stop; the exit code."""
     telemetry.log_to_stderr()
     anyio.run(_serve, settings, backend_options={"use_uvloop": True})
     return 0
-
-
-def open_directory(settings: Settings) -> DataDirectory:
-    """Raises: errors.DataDirectoryError."""
-    try:
-        return open_data_directory(settings.data, NodeId(settings.node_id))
-    except (RaftDirectoryError, OSError) as error:
-        raise DataDirectoryError(str(error)) from error
 
 
 async def _serve(settings: Settings) -> None:
@@ -62,11 +50,8 @@ async def _serve(settings: Settings) -> None:
 
     wired = wire_node(settings, open_directory(settings), on_failure)
     try:
-        try:
-            await wired.node.start()
-        except (RaftDirectoryError, OSError) as error:
-            raise DataDirectoryError(str(error)) from error
-        doors = wire_doors(settings, wired.node)
+        await wired.start()
+        doors = wire_doors(settings, wired)
         await _open_doors(settings, wired.directory, doors, wired.node.register)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(doors.probe.run)

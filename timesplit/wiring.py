@@ -1,6 +1,6 @@
 """The composition root: which part fulfils which interface. Nothing else in the code base chooses.
 
-DataDirectory ─ RaftHost (disk, writer thread) ─ Node (catalog, shards, groups, time) ─ KafkaServer, HTTP app
+DataDirectory ─ RaftHost (disk, writer thread) ─ Node (catalog, shards, groups, time); the doors over it: `doors`.
 """
 
 import logging
@@ -8,21 +8,16 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.http.app import build_app
-from gateway.http.metrics import HttpMetrics
-from gateway.http.server import HttpServer
-from gateway.http.settings import HttpSettings
-from gateway.kafka.server import KafkaServer
-from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
+from raft.errors import DataDirectoryError as RaftDirectoryError
 from raft.host import RaftHost
-from raft.interfaces import GroupId
-from raft.node_files import DataDirectory
+from raft.interfaces import GroupId, NodeId
+from raft.node_files import DataDirectory, open_data_directory
 from raft.settings import RaftSettings
 from sharding.coordinators.groups import Groups
 from sharding.coordinators.values import GroupLimits
@@ -31,9 +26,8 @@ from sharding.sealing import SealingSettings
 from sharding.shard import ShardSettings
 from sharding.time_services import TimeServices, TimeSettings
 
-from .figures import http_figures, kafka_figures, node_figures
+from .errors import DataDirectoryError
 from .settings import Settings
-from .telemetry import LoopProbe, Telemetry
 
 OnFailure = Callable[[GroupId | None, Exception], None]
 
@@ -50,6 +44,14 @@ class Wired:
     directory: DataDirectory
     host: RaftHost
     node: Node
+    time: list[TimeServices]  # one, from the node's start on
+
+    async def start(self) -> None:
+        """Raises: errors.DataDirectoryError."""
+        try:
+            await self.node.start()
+        except (RaftDirectoryError, OSError) as error:
+            raise DataDirectoryError(str(error)) from error
 
     async def close(self) -> None:
         """Commit what is buffered, save checkpoints, close the files, release the directory."""
@@ -60,18 +62,16 @@ class Wired:
             self.directory.close()
 
 
-@dataclass(slots=True)
-class Doors:
-    """The listeners of a served node; `is_ready` is what /health/ready answers."""
-
-    kafka: KafkaServer
-    http: HttpServer
-    probe: LoopProbe
-    is_ready: list[bool] = field(default_factory=lambda: [False])
+def open_directory(settings: Settings) -> DataDirectory:
+    """Raises: errors.DataDirectoryError."""
+    try:
+        return open_data_directory(settings.data, NodeId(settings.node_id))
+    except (RaftDirectoryError, OSError) as error:
+        raise DataDirectoryError(str(error)) from error
 
 
 def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailure) -> Wired:
-    """Put a node together; `await wired.node.start()` opens it. Call inside the event loop that will run it."""
+    """Put a node together; `await wired.start()` opens it. Call inside the event loop that will run it."""
     host = RaftHost(
         LocalDisk(),
         f"{directory.path}/shards",
@@ -91,6 +91,12 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
         new_id=lambda: str(uuid.uuid4()),
         logger=logging.getLogger("groups"),
     )
+    made: list[TimeServices] = []
+
+    def wire_time(node: Node) -> TimeServices:
+        made.append(_wire_time(settings, directory, node))
+        return made[-1]
+
     node = Node(
         NodeSettings(
             node_id=directory.node_id,
@@ -110,49 +116,12 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
         now_ms=wall_ms,
         random=random.SystemRandom(),
         logger=logging.getLogger("node"),
-        parts=NodeParts(groups=groups, time=lambda node: _wire_time(settings, directory, node)),
+        parts=NodeParts(groups=groups, time=wire_time),
     )
-    return Wired(directory, host, node)
+    return Wired(directory, host, node, made)
 
 
 def _wire_time(settings: Settings, directory: DataDirectory, node: Node) -> TimeServices:
     sealing = SealingSettings(topics_folder=Path(directory.path) / "topics")
     time_settings = TimeSettings(sealing=sealing, threads=settings.query_threads)
     return TimeServices(node, time_settings, logger=logging.getLogger("time"))
-
-
-def wire_doors(settings: Settings, node: Node) -> Doors:
-    kafka = KafkaServer(
-        node,
-        KafkaSettings(
-            frame_bytes_max=settings.request_bytes_max,
-            frame_budget_bytes=settings.request_budget_bytes,
-            frame_deadline_ms=settings.frame_deadline_ms,
-            idle_deadline_ms=settings.connection_idle_ms,
-            connections_max=settings.connections_max,
-            connections_per_ip_max=settings.connections_per_ip_max,
-        ),
-    )
-    telemetry, probe = Telemetry(), LoopProbe()
-    telemetry.add(probe.figures)
-    telemetry.add(lambda: kafka_figures(kafka.metrics))
-    telemetry.add(lambda: node_figures(node))
-    is_ready = [False]
-    http_settings = HttpSettings(
-        connections_max=settings.http_connections_max,
-        body_bytes_max=settings.http_body_bytes_max,
-        body_budget_bytes=settings.http_body_budget_bytes,
-        query_threads=settings.query_threads,
-        queries_max=settings.query_threads + settings.query_waiting_max,
-    )
-    counted = HttpMetrics()
-    telemetry.add(lambda: http_figures(counted))
-    app = build_app(
-        node,
-        is_ready=lambda: is_ready[0],
-        render_metrics=telemetry.render,
-        now_ms=wall_ms,
-        settings=http_settings,
-        counted=counted,
-    )
-    return Doors(kafka, HttpServer(app, http_settings), probe, is_ready)
