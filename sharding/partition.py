@@ -68,6 +68,13 @@ class Partition:
         on_done: Callable[[Appended | Exception], None],
     ) -> None:
         split = self._chain.splits[-1]
+        if not split.is_admitting:
+
+            def retry() -> None:
+                self.append(batch, header, acks=acks, now_ms=now_ms, on_done=on_done)
+
+            self._shard.hold(self._chain, len(batch), retry, cast("OnDone", on_done))
+            return
         policy = self._policy
         least_ms = check_batch(policy, batch, header, now_ms=now_ms, fence_ms=split.admitted_fence_ms)
         if policy.is_log_append_time:

@@ -25,7 +25,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
 from raft.errors import NotLeaderError as RaftNotLeaderError
@@ -40,10 +40,12 @@ from .errors import (
     MessageTooLargeError,
     NotLeaderError,
     OverloadedError,
+    ShardingError,
     ShardStoppedError,
     StorageFullError,
 )
 from .interfaces import Appended
+from .observers import AppendObserver, C, Observers, RoleObserver
 from .producers import Sequenced
 from .shard_state import Chain, Section, ShardState
 from .write_split import WriteSplit
@@ -55,9 +57,6 @@ COPIED_BYTES_MAX = 16 * 1024
 SEPARATE_READS_MAX = 8
 
 OnDone = Callable[[object], None]
-AppendObserver = Callable[[WriteSplit, Append, At], None]
-RoleObserver = Callable[[RoleChange], None]
-C = TypeVar("C", bound=Command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +83,12 @@ class _Pending:
         self.on_done = on_done
         self.parts = parts
         self.size = size
+
+
+class _Held(NamedTuple):
+    size: int
+    retry: Callable[[], None]
+    on_done: OnDone
 
 
 class _Entry:
@@ -132,13 +137,13 @@ class Shard:
         self._inflight_bytes = 0
         # (topic id, partition, base offset) of a pending batch -> those who sent it again.
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
+        self._held: dict[Chain, deque[_Held]] = {}
+        self._is_applying = False
         self._bytes_since_checkpoint = 0
         self._is_checkpoint_due = False
         self._on_idle: asyncio.Future[None] | None = None
 
-        self._append_observers: list[AppendObserver] = []
-        self._command_observers: dict[type[Command], list[Callable[[Command, object, At], None]]] = {}
-        self._role_observers: list[RoleObserver] = []
+        self._observers = Observers(f"shard {shard_id}", logger)
 
     def attach(self, group: RaftGroup) -> None:
         """The group that this machine was given to; before this, entries may be replayed but none proposed."""
@@ -208,7 +213,7 @@ class Shard:
 
     def _checkpoint_if_due(self) -> None:
         # A group that stopped in between has no further use for one.
-        if self._is_checkpoint_due and self.is_leader and not self._is_closing:
+        if self._is_checkpoint_due and not self._is_closing and not self.group.is_stopped:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:
@@ -256,8 +261,7 @@ class Shard:
         if not split.is_admitting:
             raise NotLeaderError
         if self._inflight_bytes > self._settings.inflight_bytes:
-            limit = self._settings.inflight_bytes
-            raise OverloadedError(f"shard {self.shard_id}: {self._inflight_bytes} bytes in flight, at most {limit}")
+            self._check_room()
         if header.producer_id >= 0:
             sequenced = Sequenced(header.producer_id, header.producer_epoch, header.base_sequence, header.record_count)
             repeated = split.admission.duplicate_or_none(sequenced)
@@ -281,6 +285,38 @@ class Shard:
         split.admitted(append)
         parts = append.whole_head(), batch
         self._gather(_Pending(append, acks, on_done, parts, len(parts[0]) + len(batch)))
+
+    def hold(self, chain: Chain, size: int, retry: Callable[[], None], on_done: OnDone) -> None:
+        """Keep an append that came between the close of a split and the opening of its successor on this shard.
+
+        `retry` appends it anew, as soon as the successor is open, in the order in which the appends came; an error that
+        it raises goes to `on_done`. Raises: NotLeaderError (the successor opens elsewhere, or the topic is deleted),
+        ClosingError, OverloadedError.
+        """
+        self._check_leading()
+        target = chain.newest.admitted_target
+        if target is None or target.shard != self.shard_id:
+            raise NotLeaderError
+        self._check_room()
+        self._inflight_bytes += size
+        self._held.setdefault(chain, deque()).append(_Held(size, retry, on_done))
+
+    def _release_held(self) -> None:
+        for chain in [one for one in self._held if one.newest.is_admitting]:
+            waiting = self._held[chain]
+            while waiting:
+                held = waiting.popleft()
+                self._inflight_bytes -= held.size
+                try:
+                    held.retry()
+                except ShardingError as error:
+                    self._answer(held.on_done, error)
+            del self._held[chain]
+
+    def _check_room(self) -> None:
+        limit = self._settings.inflight_bytes
+        if self._inflight_bytes > limit:
+            raise OverloadedError(f"shard {self.shard_id}: {self._inflight_bytes} bytes in flight, at most {limit}")
 
     def _check_leading(self) -> None:
         if self._is_closing:
@@ -308,7 +344,8 @@ class Shard:
         self._gathered.append(pending)
         self._gathered_bytes += pending.size
         self._inflight_bytes += pending.size
-        if self._gathered_bytes >= self._settings.buffer_bytes:
+        # Inside an apply nothing is proposed: the group is in the middle of its work.
+        if self._gathered_bytes >= self._settings.buffer_bytes and not self._is_applying:
             self._propose()
         elif not self._is_flush_due:
             self._is_flush_due = True
@@ -383,7 +420,11 @@ class Shard:
                 self._execute(command, At(term, index, place.segment, place.position + position))
             size = len(joined)
         self.applied = index
-        self._tell_watchers()
+        if self._held:
+            self._is_applying = True
+            self._release_held()
+            self._is_applying = False
+        self._observers.tell_watchers(self.state)
         self._tell_idle()
         self._bytes_since_checkpoint += size
         if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
@@ -406,24 +447,12 @@ class Shard:
     def _execute(self, command: Command, at: At) -> object:
         result = command.execute(self.state, at)
         if isinstance(command, Append):
-            if self._append_observers:
-                self._tell_append(command, at)
-        elif (observers := self._command_observers.get(type(command))) is not None:
-            for observe in observers:
-                try:
-                    observe(command, result, at)
-                except Exception:
-                    self._logger.exception("shard %d: an observer of %s failed", self.shard_id, type(command).__name__)
+            if self._observers.has_any_for_appends:
+                split = self.state.chains[command.topic_id, command.partition].newest
+                self._observers.tell_append(split, command, at)
+        else:
+            self._observers.tell_command(command, result, at)
         return result
-
-    def _tell_append(self, append: Append, at: At) -> None:
-        split = self.state.chains[append.topic_id, append.partition].newest
-        for observer in self._append_observers:
-            try:
-                observer(split, append, at)
-            except Exception:
-                # What is derived from the log must not stop the log.
-                self._logger.exception("shard %d: an observer of appends failed", self.shard_id)
 
     def on_persisted(self, term: Term, index: Index) -> None:
         waiting = self._unpersisted
@@ -443,10 +472,9 @@ class Shard:
             for split in self.state.splits():
                 split.last_append_ms = 0
         self._rebuild_admission()
-        for observer in tuple(self._role_observers):
-            observer(change)
+        self._observers.tell_role(change)
         self.state.changed.update(self.state.chains.values())
-        self._tell_watchers()
+        self._observers.tell_watchers(self.state)
 
     def _fail_all(self, error: Exception) -> None:
         """Whatever waits gets `error`; what was persisted or acknowledged before is not told twice."""
@@ -460,6 +488,8 @@ class Shard:
         pending += self._gathered
         on_done = [one.on_done for one in pending]
         on_done += [one for waiting in self._repeaters.values() for one in waiting]
+        on_done += [one.on_done for waiting in self._held.values() for one in waiting]
+        self._held.clear()
         # An entry may be committed and yet wait for the leader's own disk.
         applied = [entry for entry in self._unpersisted if entry.index <= self.applied]
         on_done += [one.on_done for entry in applied for one in entry.persisted]
@@ -489,24 +519,15 @@ class Shard:
 
     def observe_appends(self, observer: AppendObserver) -> Callable[[], None]:
         """Call `observer(split, append, at)` for each applied append; returns the undo."""
-        self._append_observers.append(observer)
-        return lambda: self._append_observers.remove(observer)
+        return self._observers.add_for_appends(observer)
 
     def observe_commands(self, kind: type[C], observer: Callable[[C, object, At], None]) -> Callable[[], None]:
         """Call `observer(command, result, at)` for each applied command of one class other than `Append`."""
-        observers = self._command_observers.setdefault(kind, [])
-
-        def observe(command: Command, result: object, at: At) -> None:
-            assert isinstance(command, kind)
-            observer(command, result, at)
-
-        observers.append(observe)
-        return lambda: observers.remove(observe)
+        return self._observers.add_for_commands(kind, observer)
 
     def observe_roles(self, observer: RoleObserver) -> Callable[[], None]:
         """Call `observer(change)` after this shard has taken over the role."""
-        self._role_observers.append(observer)
-        return lambda: self._role_observers.remove(observer)
+        return self._observers.add_for_roles(observer)
 
     def watch(self, chain: Chain, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call `on_change` after each entry that changed the chain, and at each role change; returns the undo."""
@@ -517,18 +538,6 @@ class Shard:
                 chain.watchers.remove(on_change)
 
         return undo
-
-    def _tell_watchers(self) -> None:
-        changed = self.state.changed
-        if not changed:
-            return
-        self.state.changed = set()
-        for chain in changed:
-            for watcher in tuple(chain.watchers):
-                try:
-                    watcher()
-                except Exception:
-                    self._logger.exception("shard %d: a watcher failed", self.shard_id)
 
     def read_batches(self, split: WriteSplit, offset: int, bytes_max: int) -> list[memoryview]:
         """Whole committed batches from the one containing `offset` on, at least one if there is any.

@@ -94,9 +94,10 @@ class WriteSplit:
     """One write split. See the module's docstring for what holds."""
 
     __slots__ = (
-        "admission", "admitted_fence_ms", "closed_ms", "committed_offset", "epoch_base", "epochs", "fence",
-        "fence_ms", "first_offset", "greatest_ms", "index", "is_admitting", "last_append_ms", "least_ms", "log_start",
-        "next_offset", "number", "open_term", "opened_ms", "partition", "producers", "record_count", "size_bytes",
+        "admission", "admitted_fence_ms", "admitted_target", "closed_ms", "committed_offset",
+        "epoch_base", "epochs", "fence", "fence_ms", "first_offset", "greatest_ms", "index",
+        "is_admitting", "last_append_ms", "least_ms", "log_start", "next_offset", "number",
+        "open_term", "opened_ms", "partition", "producers", "record_count", "size_bytes",
         "split_greatest_ms", "target", "ticks", "topic_id",
     )  # fmt: skip
 
@@ -131,6 +132,8 @@ class WriteSplit:
         self.next_offset = inherited.next_offset
         self.is_admitting = True
         self.admitted_fence_ms = inherited.fence_ms
+        # Where the next split opens, from the append of the `Close` on.
+        self.admitted_target: Target | None = None
         self.admission = Admission(self.producers)
         # Leader only: by the leader's clock, 0 before the first append of this leadership.
         self.last_append_ms = 0
@@ -148,6 +151,7 @@ class WriteSplit:
         """Admission as of the committed state, with nothing in flight."""
         self.next_offset = self.committed_offset
         self.is_admitting = not self.is_closed
+        self.admitted_target = self.target
         self.admitted_fence_ms = self.fence_ms
         self.admission.clear()
 
@@ -209,10 +213,15 @@ class WriteSplit:
 
     def close(self, target: Target, closed_ms: int) -> None:
         """Execute a close; a repetition keeps the first target."""
-        self.is_admitting = False
         if self.target is None:
             self.target = target
             self.closed_ms = closed_ms
+        self.begin_close(self.target)
+
+    def begin_close(self, target: Target) -> None:
+        """A `Close` took its place in the log: nothing is admitted behind it."""
+        self.is_admitting = False
+        self.admitted_target = self.admitted_target or target
 
     def handed_over(self, term: int, epochs_added: int) -> SplitState:
         """What the next split opens with, for an `Open` proposed in `term`."""
@@ -264,5 +273,5 @@ class WriteSplit:
         split.target = state.target
         split.closed_ms = state.closed_ms
         split.index = OffsetIndex.restored(state.index)
-        split.is_admitting = state.target is None
+        split.reset_admission()
         return split

@@ -45,7 +45,7 @@ class Close(StructCommand, frozen=True):
     def on_append(self, state: "ShardState") -> None:
         split = state.split_or_none(self.topic_id, self.partition, self.number)
         if split is not None:
-            split.is_admitting = False
+            split.begin_close(self.target)
 
     def execute(self, state: "ShardState", at: At) -> int | None:
         split = state.split_or_none(self.topic_id, self.partition, self.number)

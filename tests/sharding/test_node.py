@@ -394,3 +394,23 @@ def test_a_closing_node_commits_what_was_admitted_and_refuses_the_rest() -> None
             assert [one.value for one in bench.records("t")] == [b"x"]
 
     run(story())
+
+
+def test_producers_do_not_notice_a_cut() -> None:
+    async def story() -> None:
+        answers: list[object] = []
+        async with opened_node(FaultyDisk()) as bench:
+            topic = await bench.node.create_topic(NewTopic(name="t"))
+            await bench.append("t", b"first")
+            cutting = asyncio.ensure_future(bench.node.cut(topic.topic_id))
+            count = 0
+            while not cutting.done():
+                bench.append_later("t", b"%d" % count, on_done=answers.append)
+                count += 1
+                await asyncio.sleep(0)
+            assert await bench.append("t", b"last")
+            assert [answer.base_offset for answer in answers] == list(range(1, count + 1))
+            assert [one.value for one in bench.records("t")][1:-1] == [b"%d" % number for number in range(count)]
+            assert len(bench.node.chain_of(topic, 0).splits) == 2
+
+    run(story())

@@ -308,6 +308,62 @@ def test_nothing_is_admitted_after_a_close_was_appended() -> None:
     run(story())
 
 
+def hold(bench: Bench, batch: memoryview | None = None) -> None:
+    batch = batch_of() if batch is None else batch
+    bench.shard.hold(bench.chain(), len(batch), lambda: bench.append(batch), bench.answers.append)
+
+
+async def cut(bench: Bench, number: int = 0) -> None:
+    await bench.shard.submit(Close(TOPIC, 0, number, 2, Target(number + 1, 1)))
+    inherited = bench.chain().newest.handed_over(bench.shard.term, SAME_SHARD_EPOCHS)
+    await bench.shard.submit(Open(TOPIC, 0, number + 1, 3, inherited))
+
+
+def test_what_is_held_over_a_cut_is_appended_in_order_when_the_next_split_is_open() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk(), ShardSettings(buffer_bytes=300))
+        chain = await bench.open()
+        bench.append(batch_of(producer=(7, 0, 0)))
+        cutting = asyncio.ensure_future(cut(bench))
+        await asyncio.sleep(0)
+        for sequence in (1, 2, 3, 9):
+            hold(bench, batch_of(producer=(7, 0, sequence)))
+        assert bench.offsets() == []
+        await cutting
+        await turns()
+        assert bench.offsets() == [0, 1, 2, 3]
+        assert [type(one) for one in bench.answers if not isinstance(one, Appended)] == [OutOfOrderSequenceError]
+        assert [split.record_count for split in chain.splits] == [1, 3]
+        assert bench.shard.inflight_bytes == 0
+
+    run(story())
+
+
+def test_only_a_split_that_goes_on_here_holds_appends_and_not_without_bound() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk(), ShardSettings(inflight_bytes=150))
+        await bench.open()
+        with pytest.raises(NotLeaderError):
+            hold(bench)
+        bench.group.is_held = True
+        closing = bench.shard.submit(Close(TOPIC, 0, 0, 2, Target(1, 1)))
+        hold(bench)
+        hold(bench)
+        with pytest.raises(OverloadedError):
+            hold(bench)
+        bench.group.step_down()
+        assert [type(answer) for answer in bench.answers] == [NotLeaderError] * 2
+        assert isinstance(closing.exception(), NotLeaderError)
+        assert bench.shard.inflight_bytes == 0
+        bench.group.is_held = False
+        bench.group.lead()
+        await bench.shard.submit(Close(TOPIC, 0, 0, 2, Target(1, 9)))
+        with pytest.raises(NotLeaderError):
+            hold(bench)
+
+    run(story())
+
+
 def test_a_closed_split_stays_closed_under_the_next_leader_and_after_a_restart() -> None:
     async def story() -> None:
         bench = Bench(MemoryDisk())
