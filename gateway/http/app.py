@@ -5,11 +5,11 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from sharding.errors import ShardingError
 from sharding.interfaces import NodeApi
@@ -36,7 +36,7 @@ def build_app(
     now_ms: Callable[[], int],
     settings: HttpSettings | None = None,
     counted: HttpMetrics | None = None,
-) -> Starlette:
+) -> ASGIApp:
     """`is_ready` answers /health/ready; `render_metrics` gives the Prometheus text; `counted` is counted into."""
     settings = settings or HttpSettings()
     counted = counted or HttpMetrics()
@@ -79,7 +79,7 @@ def build_app(
         Route("/groups/{group}", groups.delete, methods=["DELETE"]),
         *(Route(f"/{path}", not_built, methods=["GET", "POST"]) for path in NOT_BUILT),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", index),
             Route("/health", ready),
@@ -89,7 +89,6 @@ def build_app(
             Mount("/api/v1", routes=api),
             Mount("/static", StaticFiles(directory=STATIC), name="static"),
         ],
-        middleware=[Middleware(Around, metrics=counted)],
         exception_handlers={
             HttpError: on_http_error,
             ShardingError: on_layer_error,
@@ -98,3 +97,5 @@ def build_app(
             Exception: on_fault,
         },
     )
+    # Outside of everything, so that it also sees what answers a fault of ours.
+    return Around(app, counted)

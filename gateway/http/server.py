@@ -6,7 +6,7 @@ import socket
 from collections.abc import Generator
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from .protocol import BoundedProtocol
 from .settings import HttpSettings
@@ -31,7 +31,7 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Owns the listening socket and uvicorn's task."""
 
-    def __init__(self, app: Starlette, settings: HttpSettings | None = None) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings | None = None) -> None:
         settings = settings or HttpSettings()
         config = uvicorn.Config(
             app,
