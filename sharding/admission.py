@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from store import errors as store_errors
-from store.batches import BatchHeader, least_timestamp
+from store.batches import RECORD_BYTES_MIN, BatchHeader, least_timestamp
 from store.events import TIMESTAMP_MS_MIN
 from store.ticks import LatePolicy
 
@@ -20,6 +20,10 @@ from .errors import (
     UnsupportedCompressionError,
 )
 from .topic_configs import integer_of, is_view_enabled, late_policy, text_of
+
+# What is parsed at admission keeps the loop waiting. Producers bound a batch before they compress it, mostly to 1 MiB.
+PARSED_BYTES_MAX = 16 * 1024 * 1024
+PARSED_RECORDS_MAX = 150_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,16 @@ class TopicPolicy:
     is_log_append_time: bool
     needs_least: bool
     is_rejecting_late: bool
+
+    @property
+    def inflated_bytes_max(self) -> int:
+        """Of a batch whose records are parsed; more is a bomb."""
+        return max(PARSED_BYTES_MAX, self.batch_bytes_max)
+
+    @property
+    def parsed_records_max(self) -> int:
+        """Of a batch whose records are parsed; never fewer than fit without compression."""
+        return max(PARSED_RECORDS_MAX, self.batch_bytes_max // RECORD_BYTES_MIN)
 
     @staticmethod
     def of(configs: Mapping[str, str]) -> "TopicPolicy":
@@ -78,7 +92,7 @@ def check_batch(policy: TopicPolicy, batch: memoryview, header: BatchHeader, *, 
         )
     if not policy.needs_least:
         return TIMESTAMP_MS_MIN
-    least_ms = _least(batch, header)
+    least_ms = _least(policy, batch, header)
     if least_ms < now_ms - policy.before_max_ms:
         raise InvalidTimestampError(
             f"timestamp {least_ms} is {now_ms - least_ms} ms behind the clock, at most {policy.before_max_ms}"
@@ -92,9 +106,14 @@ def _refuse_late(policy: TopicPolicy, least_ms: int, fence_ms: int) -> None:
         raise InvalidTimestampError(f"timestamp {least_ms} is late: the topic is final up to {fence_ms}")
 
 
-def _least(batch: memoryview, header: BatchHeader) -> int:
+def _least(policy: TopicPolicy, batch: memoryview, header: BatchHeader) -> int:
+    if header.record_count > policy.parsed_records_max:
+        raise MessageTooLargeError(f"batch of {header.record_count} records, at most {policy.parsed_records_max}")
     try:
-        return least_timestamp(batch, header)
+        return least_timestamp(batch, header, policy.inflated_bytes_max)
+    except store_errors.InflatedTooLargeError as error:
+        # Producers that can answer this by smaller batches.
+        raise MessageTooLargeError(str(error)) from error
     except store_errors.InvalidRecordError as error:
         raise InvalidRecordError(str(error)) from error
     except store_errors.UnsupportedCompressionError as error:

@@ -1,6 +1,6 @@
 import pytest
 
-from sharding.admission import TopicPolicy, check_batch
+from sharding.admission import PARSED_BYTES_MAX, PARSED_RECORDS_MAX, TopicPolicy, check_batch
 from sharding.errors import (
     CorruptMessageError,
     InvalidRecordError,
@@ -9,6 +9,7 @@ from sharding.errors import (
     MessageTooLargeError,
 )
 from store.batches import Producer, build, build_marker, read_header, stamp_append_time
+from store.compression import Compression
 from store.events import TIMESTAMP_MS_MIN, Record
 
 NOW = 1_000_000_000_000
@@ -91,3 +92,22 @@ def test_records_that_cannot_be_read_are_the_peers_fault() -> None:
         check_batch(
             TopicPolicy.of({"view.enabled": "true"}), memoryview(batch), read_header(batch), now_ms=NOW, fence_ms=0
         )
+
+
+@pytest.mark.parametrize(
+    ("record_count", "value_bytes", "reason"),
+    [(PARSED_RECORDS_MAX + 1, 0, "records, at most"), (20, PARSED_BYTES_MAX // 20, "inflates to more")],
+    ids=["records", "bytes"],
+)
+def test_a_batch_that_would_keep_the_loop_busy_for_long_is_refused(
+    record_count: int, value_bytes: int, reason: str
+) -> None:
+    rows = [Record(i, NOW, None, bytes(value_bytes)) for i in range(record_count)]
+    batch = memoryview(build(rows, base_offset=0, compression=Compression.GZIP))
+    stored = TopicPolicy.of({})
+    check_batch(stored, batch, read_header(batch), now_ms=NOW, fence_ms=TIMESTAMP_MS_MIN)
+    parsed = TopicPolicy.of({"view.enabled": "true"})
+    with pytest.raises(MessageTooLargeError, match=reason):
+        check_batch(parsed, batch, read_header(batch), now_ms=NOW, fence_ms=TIMESTAMP_MS_MIN)
+    larger = TopicPolicy.of({"view.enabled": "true", "max.message.bytes": str(2 * PARSED_BYTES_MAX)})
+    assert check_batch(larger, batch, read_header(batch), now_ms=NOW, fence_ms=TIMESTAMP_MS_MIN) == NOW
