@@ -89,6 +89,8 @@ class Partition:
         shard = self._shard
         if not shard.is_leader:
             raise NotLeaderError(shard.group.leader_or_none)
+        if self._chain.is_dropped:
+            raise UnknownPartitionError(f"{self.topic.name} was deleted")
         splits = self._chain.splits
         newest = splits[-1]
         end, log_start = newest.committed_offset, newest.log_start

@@ -43,6 +43,7 @@ from .errors import (
     ShardingError,
     ShardStoppedError,
     StorageFullError,
+    UnknownPartitionError,
 )
 from .interfaces import Appended
 from .observers import AppendObserver, C, Observers, RoleObserver
@@ -294,6 +295,8 @@ class Shard:
         ClosingError, OverloadedError.
         """
         self._check_leading()
+        if chain.is_dropped:
+            raise UnknownPartitionError("the topic was deleted")
         target = chain.newest.admitted_target
         if target is None or target.shard != self.shard_id:
             raise NotLeaderError
@@ -302,7 +305,7 @@ class Shard:
         self._held.setdefault(chain, deque()).append(_Held(size, retry, on_done))
 
     def _release_held(self) -> None:
-        for chain in [one for one in self._held if one.newest.is_admitting]:
+        for chain in [one for one in self._held if one.newest.is_admitting or one.is_dropped]:
             waiting = self._held[chain]
             while waiting:
                 held = waiting.popleft()

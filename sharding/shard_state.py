@@ -41,11 +41,13 @@ class Chain:
     `watchers` are this node's own (see `Shard.watch`) and no part of the state.
     """
 
-    __slots__ = ("splits", "watchers")
+    __slots__ = ("is_dropped", "splits", "watchers")
 
     def __init__(self, splits: list[WriteSplit]) -> None:
         assert splits, "a chain has at least one split"
         self.splits = splits
+        # The topic was deleted: whoever still has this chain must not serve it.
+        self.is_dropped = False
         self.watchers: list[Callable[[], None]] = []
 
     @property
@@ -121,6 +123,14 @@ class ShardState:
             split.take_ticks(before)
             before.forget_producers()
             chain.splits.append(split)
+        self.changed.add(chain)
+        return True
+
+    def drop(self, topic_id: bytes, partition: int) -> bool:
+        """Execute a `Drop`; False if the partition is not here."""
+        if (chain := self.chains.pop((topic_id, partition), None)) is None:
+            return False
+        chain.is_dropped = True
         self.changed.add(chain)
         return True
 

@@ -40,6 +40,7 @@ CODES: Final[Mapping[type[Exception], ErrorCode]] = {
     sharding.InvalidProducerEpochError: ErrorCode.INVALID_PRODUCER_EPOCH,
     sharding.DuplicateSequenceError: ErrorCode.DUPLICATE_SEQUENCE_NUMBER,
     sharding.StorageFullError: ErrorCode.KAFKA_STORAGE_ERROR,
+    sharding.ShardStoppedError: ErrorCode.KAFKA_STORAGE_ERROR,
     sharding.TimedOutError: ErrorCode.REQUEST_TIMED_OUT,
     # Every client waits a little and sends again.
     sharding.OverloadedError: ErrorCode.REQUEST_TIMED_OUT,

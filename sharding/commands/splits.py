@@ -70,8 +70,7 @@ class Drop(StructCommand, frozen=True):
             chain.newest.is_admitting = False
 
     def execute(self, state: "ShardState", at: At) -> bool:
-        state.touch(self.topic_id, self.partition)
-        return state.chains.pop((self.topic_id, self.partition), None) is not None
+        return state.drop(self.topic_id, self.partition)
 
 
 class RaiseLogStart(StructCommand, frozen=True):

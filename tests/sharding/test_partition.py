@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sharding.commands.splits import Close
 from sharding.errors import (
     FencedLeaderEpochError,
     NotLeaderError,
     OffsetOutOfRangeError,
     UnknownLeaderEpochError,
+    UnknownPartitionError,
 )
 from sharding.interfaces import Fetched, FoundOffset, NewTopic
 from sharding.partition import Partition
+from sharding.write_split import Target
 from store.batches import read_header
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.node_bench import NodeBench, all_records, opened_node
@@ -208,5 +211,27 @@ def test_a_watcher_is_called_when_the_high_watermark_rises() -> None:
             undo()
             await bench.append("t", b"z")
             assert seen == [2]
+
+    run(story())
+
+
+def test_a_deleted_partition_tells_its_watchers_and_serves_nothing_more() -> None:
+    async def story() -> None:
+        async with opened_node(FaultyDisk()) as bench:
+            topic = await bench.node.create_topic(NewTopic(name="t"))
+            await bench.append("t", b"x")
+            partition = partition_of(bench)
+            shard = bench.node.shard_of(topic, 0)
+            told: list[bool] = []
+            partition.watch(lambda: told.append(partition.chain.is_dropped))
+            closing = shard.submit(Close(topic.topic_id.bytes, 0, 0, 5, Target(1, shard.shard_id)))
+            held: list[object] = []
+            bench.append_later("t", b"y", on_done=held.append)
+            await closing
+            await bench.node.delete_topic("t")
+            assert told[-1]
+            assert [type(answer) for answer in held] == [UnknownPartitionError]
+            with pytest.raises(UnknownPartitionError):
+                partition.read(0, 100)
 
     run(story())
