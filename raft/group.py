@@ -39,6 +39,7 @@ from .writer import (
     FilesClosed,
     GroupFiles,
     HardStatePersisted,
+    NoteDurable,
     Retry,
     SaveHardState,
     WriterJob,
@@ -84,6 +85,7 @@ class Group:
         self._is_scheduled = False
         self._is_full = False
         self._retry_timer: Timer | None = None
+        self._mark_timer: Timer | None = None
         self._is_closing = False
         self._stopped: GroupStoppedError | None = None
         self._closed = asyncio.Event()
@@ -237,6 +239,9 @@ class Group:
             case EntriesPersisted(_, term, index):
                 self._is_full = False
                 self._core.on_persisted(term, index)
+                if self._mark_timer is None:
+                    mark_ms = self._services.settings.mark_ms
+                    self._mark_timer = self._services.clock.call_later(mark_ms, self._note_durable)
                 if not self._stopped:
                     self._machine.on_persisted(term, index)
             case HardStatePersisted(_, term):
@@ -263,6 +268,11 @@ class Group:
         self._retry_timer = None
         if not self._stopped:
             self._services.writer.submit(Retry(self._files))
+
+    def _note_durable(self) -> None:
+        self._mark_timer = None
+        if not self._stopped:
+            self._services.writer.submit(NoteDurable(self._files))
 
     def _arm_timer(self) -> None:
         due_ms = self._core.due_ms_or_none
@@ -391,8 +401,9 @@ class Group:
         self._services.writer.submit(CloseFiles(self._files))
         self._hot.clear()
         self._cold = None
-        if self._retry_timer is not None:
-            self._retry_timer.cancel()
+        for timer in (self._retry_timer, self._mark_timer):
+            if timer is not None:
+                timer.cancel()
         for future in self._barriers.values():
             if not future.done():
                 future.set_exception(self._stopped)

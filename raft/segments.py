@@ -1,9 +1,9 @@
 """Segment files `<first index>.log`: a header page, then entries one behind the other, then zeros to the file's end.
 
 Header page (4 KiB), big-endian: magic, u16 format, u64 group, u64 first index, u64 file bytes, crc32c of these; in the
-second and third sector by turns the *durable mark*: the last index known to be durable. The writer writes it after each
-sync, without a sync of its own: the next sync of the file takes it along, and a killed process leaves it in the page
-cache. So it is exact after a kill, and at most one round of the writer behind after a power cut.
+second and third sector by turns the *durable mark*: an index known to be durable. The writer writes it some ms after
+entries became durable (`RaftSettings.mark_ms`), without a sync of its own: the next sync of the file takes it along. So
+it is that long behind after a kill, one round of the writer more after a power cut, and exact after a clean stop.
 
 An entry is intact if its CRC is right, its index follows and its term does not fall. The first place that is not is the
 log's end. If that place is at or below the mark, durable bytes were damaged. Above it, it is the torn tail of the last

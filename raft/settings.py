@@ -14,6 +14,7 @@ class RaftSettings:
     in_flight_bytes_max: int = 256 * MIB
     in_flight_entries_max: int = 65_536
     apply_slice_ms: int = 5  # of the 10 ms that a loop callback of ours may take
+    mark_ms: int = 50  # how far the durable mark may be behind; only damage that recent looks like a torn tail
     space_retry_ms: int = 1_000
     close_timeout_ms: int = 5_000  # of the 10 s that a node has to stop
 

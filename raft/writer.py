@@ -1,8 +1,9 @@
 """Getting entries and hard states to the disk: rounds of the one writer that all groups of a node share.
 
 A round takes everything that was queued: hard states first, then entries (one vectored write per run of neighbours),
-then one sync per file that was written, then the durable marks, then the completions, in the order of the log. What
-queues up meanwhile is the next round: that is the group commit. On a full disk a group's entries wait for a `Retry`.
+then one sync per file that was written, then the completions, in the order of the log. What queues up meanwhile is the
+next round: that is the group commit. On a full disk a group's entries wait for a `Retry`. The durable marks follow by
+`NoteDurable`, some ms later: nobody waits for them.
 """
 
 from collections.abc import Sequence
@@ -37,13 +38,20 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteDurable:
+    """Write the group's durable mark."""
+
+    files: "GroupFiles"
+
+
+@dataclass(frozen=True, slots=True)
 class CloseFiles:
     """The group's last job: its files are closed, their marks synced; what waits for space is given up."""
 
     files: "GroupFiles"
 
 
-WriterJob = SaveHardState | AppendEntries | Retry | CloseFiles
+WriterJob = SaveHardState | AppendEntries | Retry | NoteDurable | CloseFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,10 @@ Completion = HardStatePersisted | EntriesPersisted | DiskFull | EntryChanged | F
 
 @dataclass(slots=True)
 class GroupFiles:
-    """The writer's side of a group: the segment being filled, and what waits for space. Touched by the writer alone."""
+    """The writer's side of a group: the segment being filled, and what waits for space. Touched by the writer alone.
+
+    `mark` is the one last written; `durable` may be ahead of it.
+    """
 
     disk: Disk
     directory: str
@@ -97,9 +108,13 @@ class GroupFiles:
     file: DiskFile | None
     waiting: list[PlacedEntry] = field(default_factory=list[PlacedEntry])
     is_broken: bool = False
+    durable: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.durable = self.mark.durable
 
     def create(self, plan: SegmentPlan) -> DiskFile:
-        mark = Mark(self.mark.sequence + 1, self.mark.durable)
+        mark = Mark(self.mark.sequence + 1, self.durable)
         file = create_segment(self.disk, self.directory, self.group_id, plan, mark)
         self.mark = mark
         return file
@@ -110,10 +125,24 @@ class GroupFiles:
             self.file.close()
         self.plan, self.file = plan, file
 
+    def note_durable(self) -> None:
+        """Write the mark if it says something new; not on a full disk, which has no room for a mere note."""
+        if self.file is None or self.durable == self.mark.durable:
+            return
+        mark = Mark(self.mark.sequence + 1, self.durable)
+        try:
+            write_mark(self.file, mark)
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+        else:
+            self.mark = mark
+
     def close(self) -> None:
         self.is_broken = True
         self.waiting.clear()
         if self.file is not None:
+            self.note_durable()
             self.file.sync()  # the mark: after a clean stop it is exact, come what may
             self.file.close()
             self.file = None
@@ -139,7 +168,9 @@ class LogWriter:
                 due[job.files.group_id] = job.files
         completions += self._write_entries(due)
         for job in jobs:
-            if isinstance(job, CloseFiles):
+            if isinstance(job, NoteDurable):
+                job.files.note_durable()
+            elif isinstance(job, CloseFiles):
                 job.files.close()
                 completions.append(FilesClosed(job.files.group_id))
         return completions
@@ -153,10 +184,9 @@ class LogWriter:
                 assert files.file is not None, "entries were written, so there is a file"
                 written.append((files, files.file, last))
         self._sync([file for _, file, _ in written])
-        for files, file, last in written:
+        for files, _, last in written:
             term, index = last.entry.term, last.entry.index
-            files.mark = Mark(files.mark.sequence + 1, index)
-            write_mark(file, files.mark)
+            files.durable = index
             completions.append(EntriesPersisted(files.group_id, term, index))
         completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
         return completions

@@ -8,7 +8,7 @@ from raft.entries import Entry, EntryKind
 from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.log import PlacedEntry, SegmentLog, TermStarts
-from raft.segments import Mark
+from raft.segments import Mark, read_segment_header
 from raft.writer import (
     AppendEntries,
     CloseFiles,
@@ -19,6 +19,7 @@ from raft.writer import (
     GroupFiles,
     HardStatePersisted,
     LogWriter,
+    NoteDurable,
     Retry,
     SaveHardState,
 )
@@ -78,7 +79,29 @@ def test_a_round_syncs_each_file_once_however_many_entries() -> None:
     jobs = [group.append(b"%d" % number) for number in range(50) for group in (one, two)]
     answers = writer.write_round(jobs)
     assert answers == [EntriesPersisted(GroupId(at), Term(1), Index(51)) for at in (1, 2)]
-    assert disk.calls == {"sync": 2, "write": 4}, "a vectored write, a sync and a mark for each group"
+    assert disk.calls == {"sync": 2, "write": 2}, "a vectored write and a sync for each group, and no mark"
+
+
+def test_a_mark_is_written_when_it_is_asked_for_and_only_if_it_says_something_new() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a", b"b")])
+    disk.calls.clear()
+    assert writer.write_round([NoteDurable(one.files), NoteDurable(one.files)]) == []
+    assert disk.calls == {"write": 1}
+    path = one.log.segment_path(1)
+    assert read_segment_header(path, disk.map(path), GroupId(1), Index(1)).durable == 2
+
+
+def test_a_new_segment_knows_what_is_durable_whether_it_was_marked_or_not() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a", b"b")])
+    writer.write_round([one.append(bytes(20_000))])
+    path = one.log.segment_path(3)
+    assert read_segment_header(path, disk.map(path), GroupId(1), Index(3)).durable == 2
 
 
 def test_a_segment_that_is_left_is_synced_before_the_next_is_written() -> None:
@@ -180,8 +203,6 @@ def test_closing_makes_the_mark_durable_and_gives_up_what_waits_for_space() -> N
     writer.write_round([one.append(b"b")])
     disk.no_space = set()
     assert writer.write_round([CloseFiles(one.files)]) == [FilesClosed(GroupId(1))]
-    from raft.segments import read_segment_header
-
     copy = disk.crash(1)
     path = one.log.segment_path(1)
     assert read_segment_header(path, memoryview(copy.content(path)), GroupId(1), Index(1)).durable == 1
