@@ -137,7 +137,7 @@ def ask_aggregates(asker: Asker, stream: Disorder, count: int) -> int:
         if events and chance.random() < 0.4:
             # Extremes make a span of 2^62 ms, which no short window divides.
             width = max(1, (events[-1].timestamp_ms - events[0].timestamp_ms) // chance.randint(1, 50))
-            every_ms = min(width, 10**15)
+            every_ms = min(width, 10**12 - 1)  # 12 digits at most
             asked["every"] = f"{every_ms}ms"
         if chance.random() < 0.3:
             by = chance.sample(("w", "b", "_partition"), chance.randint(1, 2))
