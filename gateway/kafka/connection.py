@@ -260,8 +260,13 @@ class Connection(asyncio.BufferedProtocol):
     def answered(self, context: RequestContext) -> None:
         self._release(context)
         unanswered = self._unanswered
-        if unanswered and unanswered[0] is context and not self._is_write_due:
-            # A commit answers many requests at once: each connection writes once, after it.
+        if not unanswered or unanswered[0] is not context or self._is_write_due:
+            return
+        if len(unanswered) == 1:
+            # Nothing to wait for: a turn of the loop less until the client hears.
+            self.write_answered()
+        else:
+            # A commit answers many requests at once: a connection writes once, after it.
             self._is_write_due = True
             self._server.write_soon(self)
 
