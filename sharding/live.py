@@ -228,11 +228,12 @@ class LiveTopic:
 
     def discard(self, sealed: Tick, totals: Totals) -> None:
         """Drop what runs hold now; `totals` are as of that tick. One callback with the runs becoming visible."""
-        for partition in self.partitions:
-            partition.discard(sealed)
+        # The check of the totals first: it must fail before anything is dropped.
         if self._emission is not None:
             self._emission.discard(sealed, totals)
-            self._tell()
+        for partition in self.partitions:
+            partition.discard(sealed)
+        self._tell()
 
     def watch_emitted(self, on_emitted: Callable[[], None]) -> Callable[[], None]:
         self._on_emitted.append(on_emitted)

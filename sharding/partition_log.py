@@ -1,6 +1,8 @@
 """A partition's committed batches on this node, over all its write splits, for whoever reads them by offset."""
 
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +16,40 @@ from .shard import Shard
 from .shard_state import Chain
 from .write_split import WriteSplit
 
+DECODED_BYTES_MAX = 32 << 20
+# What the nine columns of `Positions` take per record.
+COLUMN_BYTES = 72
+
+BatchKey = tuple[int, int, int]
+
+
+class DecodedBatches:
+    """Least-recently-used decoded batches of all partitions, at most `bytes_max` in all; threads share it.
+
+    Readers in event order come back to the same few batches of each partition again and again.
+    """
+
+    def __init__(self, bytes_max: int = DECODED_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._size = 0
+        self._held: OrderedDict[BatchKey, Positions] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: BatchKey, read: Callable[[], memoryview]) -> Positions:
+        """The batch at a place in a shard's log, decoded by `positions`, which see for what it raises."""
+        with self._lock:
+            if (held := self._held.get(key)) is not None:
+                self._held.move_to_end(key)
+                return held
+        decoded = positions(read())
+        with self._lock:
+            if key not in self._held and _size_of(decoded) <= self._bytes_max // 4:
+                self._held[key] = decoded
+                self._size += _size_of(decoded)
+                while self._size > self._bytes_max:
+                    self._size -= _size_of(self._held.popitem(last=False)[1])
+        return decoded
+
 
 class PartitionLog:
     """Reads one partition. `batches` is for the loop; `records` may be called from any thread.
@@ -22,9 +58,10 @@ class PartitionLog:
     keeps the data; what was released in between raises an error and is never misread.
     """
 
-    def __init__(self, shard: Shard, topic_id: bytes, partition: int) -> None:
+    def __init__(self, shard: Shard, topic_id: bytes, partition: int, decoded: DecodedBatches) -> None:
         self._shard = shard
         self._key = topic_id, partition
+        self._decoded = decoded
 
     @property
     def chain(self) -> Chain:
@@ -58,22 +95,22 @@ class PartitionLog:
         ]
 
     def records(self, partitions: Int32Array, offsets: Int64Array) -> list[Record]:
-        """The records at these offsets, in the order given; each batch is decoded once."""
+        """The records at these offsets, in the order given. Raises: DamagedIndexError where there is none."""
         del partitions  # all of this partition
-        found: list[Record | None] = [None] * len(offsets)
         order = np.argsort(offsets, kind="stable")
-        at = 0
-        for decoded in self._batches_with(offsets[order]):
-            rows = np.searchsorted(decoded.offsets, offsets[order[at:]], "left")
-            for row in rows.tolist():
-                place = int(order[at])
-                if row == len(decoded.offsets) or decoded.offsets[row] != offsets[place]:
-                    break
-                found[place] = decoded.record(row)
-                at += 1
-        if at < len(order):
-            raise DamagedIndexError(f"no record at offset {offsets[order[at]]} of partition {self._key[1]}")
-        return [record for record in found if record is not None]
+        ordered = offsets[order]
+        found: list[Record] = []
+        for decoded in self._batches_with(ordered):
+            wanted = ordered[len(found) : int(ordered.searchsorted(int(decoded.offsets[-1]), "right"))]
+            rows = decoded.offsets.searchsorted(wanted)
+            if not np.array_equal(decoded.offsets[rows], wanted):
+                break
+            found += _records_at(decoded, rows)
+        if len(found) < len(ordered):
+            raise DamagedIndexError(f"no record at offset {ordered[len(found)]} of partition {self._key[1]}")
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        return [found[row] for row in back.tolist()]
 
     def _batches_with(self, offsets: Int64Array) -> Iterator[Positions]:
         """The decoded batches that hold these rising offsets, each once."""
@@ -85,8 +122,12 @@ class PartitionLog:
             place = None if split is None else split.index.find_or_none(offset)
             if place is None:
                 return
-            view = self._shard.group.read(place.segment, place.position, place.length)
-            yield positions(view)
+            segment, position, length = place.segment, place.position, place.length
+            key = self._shard.shard_id, segment, position
+            decoded = self._decoded.get(key, lambda: self._shard.group.read(segment, position, length))  # noqa: B023 - called at once
+            if not len(decoded.offsets):
+                return
+            yield decoded
             end = place.last_offset + 1
 
     def _split_with(self, offset: int) -> WriteSplit | None:
@@ -98,3 +139,28 @@ class PartitionLog:
             if offset >= split.first_offset:
                 return split
         raise OffsetOutOfRangeError(offset, splits[0].first_offset, splits[-1].committed_offset)
+
+
+def _records_at(decoded: Positions, rows: "np.ndarray[tuple[int], np.dtype[np.intp]]") -> Sequence[Record]:
+    payload = decoded.payload
+    columns = (
+        decoded.offsets, decoded.timestamps, decoded.key_starts, decoded.key_ends, decoded.value_starts,
+        decoded.value_ends, decoded.headers_starts, decoded.record_ends,
+    )  # fmt: skip
+    # A record without headers ends with the one byte of their count.
+    return [
+        Record(
+            offset,
+            timestamp_ms,
+            None if key_start < 0 else bytes(payload[key_start:key_end]),
+            None if value_start < 0 else bytes(payload[value_start:value_end]),
+            () if record_end - headers_start == 1 else decoded.headers(row),
+        )
+        for row, offset, timestamp_ms, key_start, key_end, value_start, value_end, headers_start, record_end in zip(
+            rows.tolist(), *(column[rows].tolist() for column in columns), strict=True
+        )
+    ]
+
+
+def _size_of(decoded: Positions) -> int:
+    return len(decoded.payload) + COLUMN_BYTES * len(decoded.offsets)

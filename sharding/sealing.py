@@ -23,10 +23,13 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+from store.emission import Totals
 from store.manifest import SplitManifest
 from store.merge_job import MergeJob
 from store.ticks import Tick
 
+from .commands.command import Command
+from .commands.ticks import ForgetTicks
 from .errors import SealingError, ShardingError, UnknownTopicIdError
 from .historic import TopicHistory
 from .merging import FIRST_VERSION, SplitToSeal, merge_in_process, remove_leftovers, verify
@@ -78,6 +81,11 @@ class SealHost(Protocol):
 
     def history_of(self, topic: StreamTopic) -> TopicHistory: ...
     def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None: ...
+    def live_totals_or_none(self, topic_id: bytes, tick_number: int) -> Totals | None:
+        """What the live side has counted up to a tick; None if it has no views or lags behind."""
+        ...
+
+    def submit(self, topic_id: bytes, partition: int, command: Command) -> Awaitable[object]: ...
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None: ...
     async def publish_run(self, topic_id: UUID, number: int, version: int, manifest: bytes) -> bool: ...
 
@@ -229,6 +237,7 @@ class Sealer:
                 number = -1
                 try:
                     if (number := self._next_closed(topic)) is None:
+                        self._failures.pop(topic_id, None)
                         return
                     await self._seal_one(topic, number)
                     attempt_count, delay_ms = 0, self._settings.retry_ms
@@ -283,10 +292,16 @@ class Sealer:
             job = await anyio.to_thread.run_sync(to_seal.job, self._topics_folder, limiter=self._limiter)
             manifest = await self._merge(job)
             await anyio.to_thread.run_sync(verify, job, manifest, limiter=self._limiter)
+        counted = self._host.live_totals_or_none(topic.topic_id, manifest.last_tick.number)
+        if counted is not None and counted != manifest.totals.totals():
+            # What views have shown and what the runs hold must be the same; the runs are not published.
+            raise SealingError(f"{manifest.totals.totals()} in the runs, {counted} counted live")
+        self._seal_ms.pop((topic.topic_id, number), None)
         if not await self._host.publish_run(UUID(bytes=topic.topic_id), number, FIRST_VERSION, manifest.pack()):
             # Somebody else published, or the topic is gone: the catalog decides, look again.
             self._logger.info("split %d of topic %s was published meanwhile", number, topic.name)
-        self._seal_ms.pop((topic.topic_id, number), None)
+            return
+        await self._host.submit(topic.topic_id, 0, ForgetTicks(topic.topic_id, manifest.last_tick.number))
 
     def _ticks_between(self, topic_id: bytes, boundary: Tick, last: Tick) -> list[Tick]:
         ticks: list[Tick] = []

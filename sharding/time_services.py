@@ -16,7 +16,7 @@ from uuid import UUID
 import anyio
 
 from raft.interfaces import Role, RoleChange
-from store.emission import Ledger, ViewKind
+from store.emission import Ledger, Totals, ViewKind
 from store.runs import CACHE_BYTES_MAX, DecodedCache
 from store.ticks import Tick, no_tick
 
@@ -28,7 +28,7 @@ from .errors import NotLeaderError, ShardingError, UnknownTopicError, UnknownTop
 from .historic import HistoricSplit, TopicHistory
 from .interfaces import PartitionApi, StreamApi, Topic
 from .live import LiveIndexes, LivePartition, LiveTopic
-from .partition_log import PartitionLog
+from .partition_log import DECODED_BYTES_MAX, DecodedBatches, PartitionLog
 from .sealing import Sealer, SealingFailure, SealingSettings
 from .shard import Shard
 from .shard_state import Chain
@@ -60,11 +60,15 @@ class TimeNode(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSettings:
-    """`threads`: worker threads for queries and views together. `cache_bytes`: decoded columns of runs."""
+    """`threads`: worker threads for queries and views together.
+
+    `cache_bytes`: decoded columns of runs; `decoded_bytes`: decoded batches of the log.
+    """
 
     sealing: SealingSettings
     threads: int = 4
     cache_bytes: int = CACHE_BYTES_MAX
+    decoded_bytes: int = DECODED_BYTES_MAX
 
 
 class TopicTime:
@@ -102,6 +106,7 @@ class TimeServices:
         self._topics = StreamTopics(node.catalog)
         self._held: dict[bytes, TopicTime] = {}
         self._cache = DecodedCache(settings.cache_bytes)
+        self._decoded = DecodedBatches(settings.decoded_bytes)
         self._topics_folder = settings.sealing.topics_folder
         self.limiter = anyio.CapacityLimiter(settings.threads)
         # Background work must not wait behind queries, nor they behind it.
@@ -187,7 +192,7 @@ class TimeServices:
         return self._place(self._topic(topic_id), partition)[0].submit(command)
 
     def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None:
-        """A committed tick that is not older than the oldest split whose log is kept."""
+        """A committed tick that is not sealed yet; sealed ones are in the ledgers of the runs."""
         topic = self._topics.get(topic_id)
         if topic is None:
             return None
@@ -200,6 +205,13 @@ class TimeServices:
         held = self._held_or_none(topic.topic_id)
         assert held is not None, f"topic {topic.name} is listed and not held"
         return held.history
+
+    def live_totals_or_none(self, topic_id: bytes, tick_number: int) -> Totals | None:
+        held = self._held.get(topic_id)
+        ledger = None if held is None or held.live_or_none is None else held.live_or_none.ledger_or_none
+        if ledger is None or not ledger.before.number <= tick_number <= ledger.last.number:
+            return None
+        return ledger.totals_at(tick_number)
 
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None:
         return await self._node.cut(topic_id)
@@ -264,7 +276,7 @@ class TimeServices:
         partitions: list[LivePartition] = []
         for index, (shard, chain) in enumerate(self.places_of(topic)):
             start = parts[index].carried_first if index < len(parts) else chain.splits[0].first_offset
-            log = PartitionLog(shard, topic.topic_id, index)
+            log = PartitionLog(shard, topic.topic_id, index, self._decoded)
             partition = LivePartition(log, index, topic.schema, start_offset=start, sealed=history.sealed)
             partitions.append(partition)
         ledger = Ledger(history.sealed, history.totals, topic.partition_count) if topic.has_views else None

@@ -198,22 +198,29 @@ class Ledger:
         row = bisect_right(self.ticks, timestamp_ms - 1, key=lambda tick: tick.watermark_ms)
         return self.ticks[row] if row < len(self.ticks) else None
 
+    def totals_at(self, tick_number: int) -> Totals:
+        """As of `before` or one of `ticks`."""
+        count = self._row_after(tick_number)
+        if count == len(self.ticks):
+            return self.totals
+        start = self.totals_before
+        shown = [row for row in range(count) if self.ticks[row].policy is not LatePolicy.SIDE]
+        return Totals(
+            _sums(start.fresh, self._summed(self.fresh[:count])),
+            _sums(start.late, self._summed(self.late[:count])),
+            _sums(start.shown_late, self._summed([self.late[row] for row in shown])),
+        )
+
     def after(self, tick_number: int) -> "Ledger":
         """The same without the ticks up to this one, which must be `before` or one of `ticks`."""
-        gone = tick_number - self.before.number
-        assert 0 <= gone <= len(self.ticks), f"tick {tick_number} is not in ({self.before.number}, {self.last.number}]"
-        head = self.head(tick_number)
-        rest = Ledger(head.last, head.totals, self.partition_count)
-        for row in range(gone, len(self.ticks)):
-            rest.append(self.ticks[row], self.late[row], self.fresh[row])
-        return rest
+        first = self._row_after(tick_number)
+        before = self.ticks[first - 1] if first else self.before
+        return self._part(before, self.totals_at(tick_number), slice(first, None), self.totals)
 
     def head(self, tick_number: int) -> "Ledger":
         """The same with the ticks up to this one only."""
-        part = Ledger(self.before, self.totals_before, self.partition_count)
-        for row in range(tick_number - self.before.number):
-            part.append(self.ticks[row], self.late[row], self.fresh[row])
-        return part
+        end = self._row_after(tick_number)
+        return self._part(self.before, self.totals_before, slice(0, end), self.totals_at(tick_number))
 
     def pack(self) -> bytes:
         """msgpack, about (24 + 24 x partitions) bytes per tick; `unpack` reads it back."""
@@ -243,6 +250,24 @@ class Ledger:
         except (msgspec.DecodeError, ValueError, AssertionError) as error:
             raise DamagedIndexError(f"not a packed ledger: {error}") from error
         return ledger
+
+    def _row_after(self, tick_number: int) -> int:
+        row = tick_number - self.before.number
+        assert 0 <= row <= len(self.ticks), f"tick {tick_number} is not in ({self.before.number}, {self.last.number}]"
+        return row
+
+    def _part(self, before: Tick, totals_before: Totals, rows: slice, totals: Totals) -> "Ledger":
+        """By slices: a ledger of many ticks is cut in the loop."""
+        part = Ledger(before, totals_before, self.partition_count)
+        part.ticks, part.late, part.fresh = self.ticks[rows], self.late[rows], self.fresh[rows]
+        of_bounds = slice(2 * rows.start, None if rows.stop is None else 2 * rows.stop)
+        for place, bounds in self._bounds.items():
+            part._bounds[place] = bounds[of_bounds]
+        part.totals = totals
+        return part
+
+    def _summed(self, counts: Sequence[tuple[int, ...]]) -> Sequence[int]:
+        return np.array(counts, np.int64).reshape(len(counts), self.partition_count).sum(axis=0).tolist()
 
     def _view_partitions(self) -> Iterator[tuple[ViewKind, int]]:
         yield ViewKind.TIME, 0

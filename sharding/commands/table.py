@@ -13,7 +13,7 @@ from .append import Append
 from .command import COMMAND_HEAD, Buffer, Command, UnknownCommandError
 from .groups import GROUP_COMMANDS
 from .splits import Close, Drop, Open, RaiseLogStart
-from .ticks import Fence, Tick
+from .ticks import Fence, ForgetTicks, Tick
 
 Table = Mapping[int, type[Command]]
 
@@ -24,7 +24,7 @@ def make_table(commands: Sequence[type[Command]]) -> Table:
     return table
 
 
-COMMANDS: Table = make_table([Append, Open, Close, Drop, RaiseLogStart, Fence, Tick, *GROUP_COMMANDS])
+COMMANDS: Table = make_table([Append, Open, Close, Drop, RaiseLogStart, Fence, Tick, ForgetTicks, *GROUP_COMMANDS])
 
 
 def encode(command: Command) -> list[Buffer]:

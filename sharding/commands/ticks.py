@@ -55,6 +55,29 @@ class Fence(StructCommand, frozen=True):
         return FenceAnswer(known.number, known.watermark_ms, known.cut, known.hold_ms)
 
 
+class ForgetTicks(StructCommand, frozen=True):
+    """The ticks below `number` are sealed: runs keep them, partition 0's splits need not. The last one always stays.
+
+    Result: how many are forgotten; None if the partition is not here.
+    """
+
+    TYPE: ClassVar[int] = 18
+
+    topic_id: bytes
+    number: int
+
+    def execute(self, state: "ShardState", at: At) -> int | None:
+        chain = state.chains.get((self.topic_id, 0))
+        if chain is None:
+            return None
+        count = 0
+        for split in chain.splits:
+            kept = [tick for tick in split.ticks if tick.number >= self.number] or split.ticks[-1:]
+            count += len(split.ticks) - len(kept)
+            split.ticks = kept
+        return count
+
+
 class Tick(StructCommand, frozen=True):
     """Commit a tick, in the newest write split of partition 0.
 

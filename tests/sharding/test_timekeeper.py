@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sharding.commands.ticks import Fence
+from sharding.commands.ticks import Fence, ForgetTicks
 from sharding.commands.ticks import Tick as TickCommand
 from sharding.errors import UnknownTopicIdError
 from sharding.ticks import FenceAnswer
@@ -201,3 +201,23 @@ async def test_fence_and_ticks_survive_a_checkpoint() -> None:
     assert await again.shard.submit(Fence(TOPIC, 0, 1, 4000)) == FenceAnswer(1, 4000, 1)
     assert await again.shard.submit(TickCommand(TOPIC, 1, 4000, (1, 0), 0)) is True
     assert again.newest_split(TOPIC, 0).admitted_fence_ms == 4000
+
+
+async def test_sealed_ticks_are_forgotten_and_the_last_one_never() -> None:
+    disk = MemoryDisk()
+    node = StreamNode(disk)
+    node.add_topic()
+    await node.open_splits()
+    for number in range(1, 6):
+        await node.shard.submit(TickCommand(TOPIC, number, number * 10, (0, 0), 0))
+
+    def numbers(of: StreamNode) -> list[int]:
+        return [tick.number for tick in of.newest_split(TOPIC, 0).ticks]
+
+    assert await node.shard.submit(ForgetTicks(TOPIC, 4)) == 3
+    assert numbers(node) == [4, 5]
+    assert await node.shard.submit(ForgetTicks(TOPIC, 9)) == 1
+    assert numbers(node) == [5]
+    assert await node.shard.submit(ForgetTicks(TOPIC, 9)) == 0
+    assert numbers(StreamNode(disk)) == [5]
+    assert await node.shard.submit(ForgetTicks(b"x" * 16, 1)) is None

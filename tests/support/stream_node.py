@@ -9,7 +9,7 @@ from sharding.catalog import Catalog, TopicRecord
 from sharding.commands.command import Command
 from sharding.commands.splits import Open
 from sharding.interfaces import Appended
-from sharding.partition_log import PartitionLog
+from sharding.partition_log import DecodedBatches, PartitionLog
 from sharding.shard import Shard
 from sharding.stream_topic import StreamTopic, StreamTopics
 from sharding.write_split import SplitState, WriteSplit
@@ -26,6 +26,7 @@ class StreamNode:
     def __init__(self, disk: MemoryDisk, folder: Path | None = None) -> None:
         self.now_ms = 1_000_000
         self.disk = disk
+        self.decoded = DecodedBatches()
         self.catalog = Catalog()
         self.topics = StreamTopics(self.catalog)
         logger = logging.getLogger("test")
@@ -65,7 +66,7 @@ class StreamNode:
         return answer.base_offset
 
     def log(self, partition: int) -> PartitionLog:
-        return PartitionLog(self.shard, TOPIC, partition)
+        return PartitionLog(self.shard, TOPIC, partition, self.decoded)
 
     # -- TickHost
 

@@ -101,8 +101,11 @@ class TimeNode:
 
     def ticks(self, topic: Topic) -> list[Tick]:
         """Every tick, from tick 0 on."""
+        held = self.services._held[topic.topic_id.bytes]
         ticks = [no_tick(topic.partition_count)]
-        while (tick := self.services.tick_or_none(topic.topic_id.bytes, len(ticks))) is not None:
+        for split in held.historic:
+            ticks += split.stretch().ledger.ticks
+        while (tick := self.services.tick_or_none(topic.topic_id.bytes, ticks[-1].number + 1)) is not None:
             ticks.append(tick)
         return ticks
 
