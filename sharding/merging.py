@@ -82,7 +82,7 @@ async def merge_in_process(job: MergeJob, timeout_ms: int) -> SplitManifest:
     """
     paths = [ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "store.merge_worker"]
+    command = [sys.executable, "-m", "store.merge_worker", str(os.getpid())]
     with anyio.fail_after(timeout_ms / 1000):
         done = await anyio.run_process(command, input=job.pack(), stderr=None, check=False, cwd=ROOT, env=environment)
     return read_answer(done.stdout, done.returncode)

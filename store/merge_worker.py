@@ -1,12 +1,15 @@
-"""The process of one merge job: `python -m store.merge_worker`, a `MergeJob` on standard input, a `WorkerAnswer` out.
+"""The process of one merge job: `python -m store.merge_worker [PARENT]`, a `MergeJob` in, a `WorkerAnswer` out.
 
 A process of its own keeps decoding, sorting and Parquet off the event loop and out of its memory. Exit codes: 0 done,
-1 the job failed (the answer says how), 2 the job could not be read. It runs at a lower priority than the node.
+1 the job failed (the answer says how), 2 the job could not be read, 3 the parent is gone. It runs at a lower priority
+than the node, and dies with it: the next node merges the same split into the same files.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 
 import msgspec
@@ -16,7 +19,8 @@ from .manifest import SplitManifest
 from .merge_job import MergeJob, run
 
 NICE = 5
-DONE, FAILED, NO_JOB = 0, 1, 2
+DONE, FAILED, NO_JOB, ORPHAN = 0, 1, 2, 3
+PR_SET_PDEATHSIG = 1
 
 
 class WorkerAnswer(msgspec.Struct, array_like=True, frozen=True):
@@ -42,7 +46,10 @@ def read_answer(output: bytes, exit_code: int) -> SplitManifest:
     return answer.result()
 
 
-def main() -> int:
+def main(parent: int | None = None) -> int:
+    """`parent`: the process to die with."""
+    if parent is not None and not _dies_with(parent):
+        return ORPHAN
     os.nice(NICE)
     try:
         job = MergeJob.unpack(sys.stdin.buffer.read())
@@ -54,6 +61,14 @@ def main() -> int:
         return _say(WorkerAnswer(None, type(error).__name__, str(error)), FAILED)
 
 
+def _dies_with(parent: int) -> bool:
+    """Ask Linux to kill this process when its parent ends; False if the parent is gone already. Source: prctl(2)."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return os.getppid() == parent
+
+
 def _say(answer: WorkerAnswer, exit_code: int) -> int:
     sys.stdout.buffer.write(msgspec.msgpack.encode(answer))
     sys.stdout.buffer.flush()
@@ -61,4 +76,4 @@ def _say(answer: WorkerAnswer, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*map(int, sys.argv[1:])))
