@@ -104,6 +104,19 @@ def test_a_new_segment_knows_what_is_durable_whether_it_was_marked_or_not() -> N
     assert read_segment_header(path, disk.map(path), GroupId(1), Index(3)).durable == 2
 
 
+def test_behind_a_small_run_blocks_are_written_ahead_once_and_never_behind_the_segment() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    job = one.append(b"a")
+    writer.write_round([job])
+    assert one.files.written_end == 16_384 == len(disk.content(one.log.segment_path(1)))
+    disk.content(one.log.segment_path(1))[9_000:9_003] = b"xyz"
+    writer.write_round([one.append(b"b")])
+    assert disk.content(one.log.segment_path(1))[9_000:9_003] == b"xyz", "not written ahead again"
+    assert one.stored() == [b"a", b"b"]
+
+
 def test_a_segment_that_is_left_is_synced_before_the_next_is_written() -> None:
     disk = FaultyDisk()
     one = OneGroup(disk)
