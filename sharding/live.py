@@ -228,7 +228,6 @@ class LiveTopic:
 
     def discard(self, sealed: Tick, totals: Totals) -> None:
         """Drop what runs hold now; `totals` are as of that tick. One callback with the runs becoming visible."""
-        # The check of the totals first: it must fail before anything is dropped.
         if self._emission is not None:
             self._emission.discard(sealed, totals)
         for partition in self.partitions:

@@ -23,7 +23,7 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from store.emission import Totals
+from store.emission import Ledger
 from store.manifest import SplitManifest
 from store.merge_job import MergeJob
 from store.ticks import Tick
@@ -81,8 +81,8 @@ class SealHost(Protocol):
 
     def history_of(self, topic: StreamTopic) -> TopicHistory: ...
     def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None: ...
-    def live_totals_or_none(self, topic_id: bytes, tick_number: int) -> Totals | None:
-        """What the live side has counted up to a tick; None if it has no views or lags behind."""
+    def live_ledger_or_none(self, topic_id: bytes) -> Ledger | None:
+        """What the live side has counted, if the topic has views; it may lag behind."""
         ...
 
     def submit(self, topic_id: bytes, partition: int, command: Command) -> Awaitable[object]: ...
@@ -292,16 +292,22 @@ class Sealer:
             job = await anyio.to_thread.run_sync(to_seal.job, self._topics_folder, limiter=self._limiter)
             manifest = await self._merge(job)
             await anyio.to_thread.run_sync(verify, job, manifest, limiter=self._limiter)
-        counted = self._host.live_totals_or_none(topic.topic_id, manifest.last_tick.number)
-        if counted is not None and counted != manifest.totals.totals():
-            # What views have shown and what the runs hold must be the same; the runs are not published.
-            raise SealingError(f"{manifest.totals.totals()} in the runs, {counted} counted live")
+        await self._compare_with_live(manifest)
         self._seal_ms.pop((topic.topic_id, number), None)
         if not await self._host.publish_run(UUID(bytes=topic.topic_id), number, FIRST_VERSION, manifest.pack()):
             # Somebody else published, or the topic is gone: the catalog decides, look again.
             self._logger.info("split %d of topic %s was published meanwhile", number, topic.name)
             return
         await self._host.submit(topic.topic_id, 0, ForgetTicks(topic.topic_id, manifest.last_tick.number))
+
+    async def _compare_with_live(self, manifest: SplitManifest) -> None:
+        """What views have shown and what the runs hold must be the same. Raises: SealingError."""
+        ledger, number = self._host.live_ledger_or_none(manifest.topic_id), manifest.last_tick.number
+        if ledger is None or not ledger.before.number <= number <= ledger.last.number:
+            return
+        counted = await anyio.to_thread.run_sync(ledger.totals_at, number, limiter=self._limiter)
+        if counted != manifest.totals.totals():
+            raise SealingError(f"{manifest.totals.totals()} in the runs, {counted} counted live")
 
     def _ticks_between(self, topic_id: bytes, boundary: Tick, last: Tick) -> list[Tick]:
         ticks: list[Tick] = []

@@ -16,7 +16,7 @@ from uuid import UUID
 import anyio
 
 from raft.interfaces import Role, RoleChange
-from store.emission import Ledger, Totals, ViewKind
+from store.emission import Ledger, ViewKind
 from store.runs import CACHE_BYTES_MAX, DecodedCache
 from store.ticks import Tick, no_tick
 
@@ -206,12 +206,9 @@ class TimeServices:
         assert held is not None, f"topic {topic.name} is listed and not held"
         return held.history
 
-    def live_totals_or_none(self, topic_id: bytes, tick_number: int) -> Totals | None:
+    def live_ledger_or_none(self, topic_id: bytes) -> Ledger | None:
         held = self._held.get(topic_id)
-        ledger = None if held is None or held.live_or_none is None else held.live_or_none.ledger_or_none
-        if ledger is None or not ledger.before.number <= tick_number <= ledger.last.number:
-            return None
-        return ledger.totals_at(tick_number)
+        return None if held is None or held.live_or_none is None else held.live_or_none.ledger_or_none
 
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None:
         return await self._node.cut(topic_id)

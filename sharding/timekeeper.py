@@ -73,7 +73,8 @@ class Timekeeper:
         self._due_ms: dict[bytes, int] = {}
         self._ticking: set[bytes] = set()
         self._wishes: dict[bytes, list[tuple[TickWish, anyio.Event]]] = {}
-        self._looked_since_ms: dict[bytes, int] = {}
+        # Before this moment, appends may have been seen by another leader.
+        self._led_since_ms = 0
         self._wake = anyio.Event()
 
     def on_append(self, split: WriteSplit) -> None:
@@ -83,9 +84,8 @@ class Timekeeper:
 
     def on_leader(self) -> None:
         """This node may lead more than before: whatever it holds may have to be ticked."""
-        now_ms = self._now_ms()
+        self._led_since_ms = self._now_ms()
         for topic in self._host.led_topics():
-            self._looked_since_ms[topic.topic_id] = now_ms
             self._activate(topic.topic_id)
 
     async def tick_past(self, topic_id: bytes, wish: TickWish) -> Tick:
@@ -180,8 +180,7 @@ class Timekeeper:
         wishes = self._open_wishes(topic.topic_id, before)
         if not wishes and not topic.is_live:
             return None
-        since_ms = self._looked_since_ms.setdefault(topic.topic_id, now_ms)
-        activities = [_activity(split, since_ms) for split in splits]
+        activities = [_activity(split, self._led_since_ms) for split in splits]
         seals_ms = [wish.seal_ms for wish in wishes if wish.seal_ms is not None]
         wanted = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=bool(seals_ms))
         if wanted is not None:
@@ -225,7 +224,6 @@ class Timekeeper:
 
     def _drop(self, topic_id: bytes) -> None:
         self._due_ms.pop(topic_id, None)
-        self._looked_since_ms.pop(topic_id, None)
         for _, done in self._wishes.pop(topic_id, []):
             done.set()
 
@@ -239,7 +237,7 @@ def _last_tick(split: WriteSplit, partition_count: int) -> Tick:
 
 
 def _activity(split: WriteSplit, since_ms: int) -> Activity:
-    """`since_ms`: when this node began to look; before that it saw no append."""
+    """`since_ms`: when this node began to lead; it does not know of appends before."""
     greatest_ms = None if split.greatest_ms == TIMESTAMP_MS_MIN else split.greatest_ms
     return Activity(greatest_ms, split.last_append_ms or max(since_ms, split.opened_ms))
 

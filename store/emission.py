@@ -211,11 +211,14 @@ class Ledger:
             _sums(start.shown_late, self._summed([self.late[row] for row in shown])),
         )
 
-    def after(self, tick_number: int) -> "Ledger":
-        """The same without the ticks up to this one, which must be `before` or one of `ticks`."""
+    def after(self, tick_number: int, totals: Totals | None = None) -> "Ledger":
+        """The same without the ticks up to this one, which must be `before` or one of `ticks`.
+
+        `totals` are as of that tick, for a caller who knows them.
+        """
         first = self._row_after(tick_number)
         before = self.ticks[first - 1] if first else self.before
-        return self._part(before, self.totals_at(tick_number), slice(first, None), self.totals)
+        return self._part(before, totals or self.totals_at(tick_number), slice(first, None), self.totals)
 
     def head(self, tick_number: int) -> "Ledger":
         """The same with the ticks up to this one only."""

@@ -50,8 +50,7 @@ class LiveEmission:
             # The index lags behind: what it had not counted yet it need not count any more.
             self.ledger = Ledger(sealed, totals, self.ledger.partition_count)
         else:
-            self.ledger = self.ledger.after(sealed.number)
-            assert self.ledger.totals_before == totals, f"{self.ledger.totals_before} counted live, sealed {totals}"
+            self.ledger = self.ledger.after(sealed.number, totals)
         self.late = {number: block for number, block in self.late.items() if number > sealed.number}
 
     def stretch(self, snapshots: Sequence[IndexSnapshot]) -> Stretch:

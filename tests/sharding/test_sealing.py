@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from sharding.errors import InvalidTimestampError, SealingError
@@ -192,3 +193,22 @@ async def test_a_worker_that_takes_too_long_is_killed(tmp_path: Path) -> None:
         # The child was reaped; another one can run at once.
         with pytest.raises(MergeError):
             await merge_in_process(empty_job(tmp_path), 60_000)
+
+
+async def test_runs_that_differ_from_what_views_showed_are_not_published(tmp_path: Path) -> None:
+    clock, story = Clock(), Story(5)
+
+    async def merge_wrongly(job: MergeJob) -> SplitManifest:
+        manifest = await merge_in_thread(job)
+        fresh = [manifest.totals.fresh[0] + 1, *manifest.totals.fresh[1:]]
+        totals = TotalsValue(fresh, manifest.totals.late, manifest.totals.shown_late)
+        return msgspec.structs.replace(manifest, totals=totals)
+
+    async with time_node(tmp_path, clock, run_merge=merge_wrongly) as node:
+        topic = await node.create(**CONFIGS)
+        await story.append(node, topic)
+        await node.settle(topic)
+        with pytest.raises(SealingError, match="counted live"):
+            await node.seal(topic)
+        assert node.node.stream("t").splits()[0].state == "sealing"
+        await check_views(node, topic, story)

@@ -221,3 +221,15 @@ async def test_sealed_ticks_are_forgotten_and_the_last_one_never() -> None:
     assert await node.shard.submit(ForgetTicks(TOPIC, 9)) == 0
     assert numbers(StreamNode(disk)) == [5]
     assert await node.shard.submit(ForgetTicks(b"x" * 16, 1)) is None
+
+
+async def test_partitions_that_were_silent_before_the_first_append_hold_nothing() -> None:
+    node = StreamNode(MemoryDisk())
+    node.add_topic(schema=SCHEMA, lateness_ms="100", idle_ms="1000", tick_ms="10")
+    await node.open_splits()
+    async with running(node) as keeper:
+        node.now_ms += 5000
+        await node.append(0, [7000])
+        sent_ms = node.now_ms
+        assert await tick_number(node, keeper, 1) == Tick(1, 6900, (1, 0))
+        assert node.now_ms - sent_ms < 500
