@@ -1,24 +1,32 @@
 // The page of one node: topics, their splits on a time axis, the watermark, and an attribute over event time.
 // Everything shown comes from the public HTTP API; the address bar keeps what is chosen.
 
-const REFRESH_MS = 2000;
-const POINTS_WANTED = 400;
-const WINDOWS = [["1s", 1e3], ["10s", 1e4], ["1m", 6e4], ["5m", 3e5], ["15m", 9e5], ["1h", 36e5], ["6h", 216e5], ["1d", 864e5], ["7d", 6048e5]];
-const SUMMABLE = new Set(["long", "double", "timestamp"]);
+import { clearPlot, drawPlot } from "./plot.js";
+import { bounds, drawSplits } from "./splits.js";
+import { moment } from "./time.js";
+
+const REFRESH_MS = 2000, SLOW_MS = 250, POINTS_WANTED = 400;
+const WINDOWS = [
+  ["10ms", 10], ["100ms", 100], ["1s", 1e3], ["10s", 1e4], ["1m", 6e4], ["5m", 3e5], ["15m", 9e5], ["1h", 36e5],
+  ["6h", 216e5], ["1d", 864e5], ["7d", 6048e5], ["30d", 2592e6], ["365d", 31536e6],
+];
+const SUMMABLE = new Set(["long", "double"]);
 
 const at = (id) => document.getElementById(id);
-const chosen = { topic: null, attribute: "", every: "", range: null };
-let topics = [];
-let plot = null;
-let drawn = "";
+const chosen = { topic: "", attribute: null, every: "", range: null };
+let topics = [], shown = "", earliest = { of: "", ms: null };
 
-const number = (value) => value.toLocaleString("en-US");
-const moment = (ms) => ms === null ? "none yet" : new Date(ms).toISOString().replace("T", " ").replace(/\.000Z$/, "Z");
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const number = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 4 });
+const countOf = (topic) => topic.offsets.reduce((sum, [start, end]) => sum + end - start, 0);
 
 async function ask(path) {
-  const answer = await fetch(`/api/v1${path}`, { headers: { Accept: "application/json" } });
-  const body = await answer.json();
+  let answer, body;
+  try {
+    answer = await fetch(path, { headers: { Accept: "application/json" } });
+    body = await answer.json();
+  } catch {
+    throw new Error("The node does not answer. Trying again.");
+  }
   if (!answer.ok) throw new Error(`${body.title}: ${body.detail}`);
   return body;
 }
@@ -31,26 +39,33 @@ function element(tag, content, attributes = {}) {
 }
 
 function remember() {
-  const parts = new URLSearchParams();
-  for (const name of ["topic", "attribute", "every"]) if (chosen[name]) parts.set(name, chosen[name]);
-  if (chosen.range) parts.set("range", chosen.range.join(","));
-  history.replaceState(null, "", `#${parts}`);
+  const parts = new URLSearchParams({ topic: chosen.topic });
+  if (chosen.attribute !== null) parts.set("show", chosen.attribute);
+  if (chosen.every) parts.set("per", chosen.every);
+  if (chosen.range) parts.set("range", chosen.range.join("-"));
+  history.replaceState(null, "", chosen.topic ? `#${parts}` : "#");
 }
 
 function recall() {
   const parts = new URLSearchParams(location.hash.slice(1));
-  for (const name of ["topic", "attribute", "every"]) chosen[name] = parts.get(name) ?? "";
-  chosen.range = parts.get("range")?.split(",").map(Number) ?? null;
+  const range = parts.get("range")?.split("-").map(Number);
+  chosen.topic = parts.get("topic") ?? "";
+  chosen.attribute = parts.get("show");
+  chosen.every = parts.get("per") ?? "";
+  chosen.range = range?.length === 2 && range[0] < range[1] ? range : null;
 }
 
-const countOf = (topic) => topic.offsets.reduce((sum, [start, end]) => sum + end - start, 0);
+function choose(changes) {
+  Object.assign(chosen, changes);
+  refresh();
+}
 
 function showTopics() {
   at("no-topics").hidden = topics.length > 0;
   at("topics").replaceChildren(...topics.map((topic) => {
-    const button = element("button", topic.name, { type: "button", "aria-current": String(topic.name === chosen.topic) });
-    button.append(element("small", number(countOf(topic))));
-    button.onclick = () => { Object.assign(chosen, { topic: topic.name, attribute: "", every: "", range: null }); refresh(); };
+    const button = element("button", "", { type: "button", "aria-current": String(topic.name === chosen.topic) });
+    button.append(element("span", topic.name), element("small", number(countOf(topic)), { title: "records" }));
+    button.onclick = () => choose({ topic: topic.name, attribute: null, every: "", range: null });
     const item = document.createElement("li");
     item.append(button);
     return item;
@@ -59,58 +74,25 @@ function showTopics() {
 
 function showFacts(topic, watermark) {
   const facts = [
-    ["records", number(countOf(topic))], ["partitions", topic.partitions], ["watermark", moment(watermark.watermark)],
-    ["ticks", number(watermark.tick)], ["late", number(watermark.late_count)],
-    ["schema", topic.schema ? Object.entries(topic.schema).map(([name, kind]) => `${name} ${kind}`).join(", ") : "none"],
+    ["records", number(countOf(topic))], ["partitions", number(topic.partitions)], ["watermark", moment(watermark.watermark)],
+    ["ticks", number(watermark.tick)], ["late events", number(watermark.late_count)],
   ];
+  const schema = document.createElement("div");
+  const kinds = Object.entries(topic.schema ?? {}).map(([name, kind]) => element("span", `${name} `, { class: "kind" }));
+  Object.values(topic.schema ?? {}).forEach((kind, place) => kinds[place].append(element("small", kind)));
+  const listed = element("dd", topic.schema ? "" : "none: records are bytes");
+  listed.append(...kinds);
+  schema.append(element("dt", "schema"), listed);
+  schema.className = "wide";
   at("facts").replaceChildren(...facts.map(([name, value]) => {
     const pair = document.createElement("div");
     pair.append(element("dt", name), element("dd", value));
     return pair;
-  }));
-}
-
-function svg(tag, attributes, content = "") {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.textContent = content;
-  return made;
-}
-
-function bounds(splits) {
-  const dated = splits.filter((split) => split.first_ms !== null);
-  if (!dated.length) return null;
-  const first = Math.min(...dated.map((split) => split.first_ms));
-  const last = Math.max(...dated.map((split) => split.last_ms));
-  return [first, Math.max(last + 1, first + 1000)];
-}
-
-function showSplits(splits, watermark) {
-  const span = bounds(splits);
-  if (!span) return at("splits").replaceChildren(element("p", "No events yet.", { class: "hint" }));
-  const width = 1000, row = 16, dated = splits.filter((split) => split.first_ms !== null);
-  const x = (ms) => 8 + (width - 16) * (ms - span[0]) / (span[1] - span[0]);
-  const height = dated.length * row + 30;
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "time splits" });
-  dated.forEach((split, line) => {
-    const bar = svg("rect", {
-      class: `split ${split.state}`, x: x(split.first_ms), y: 6 + line * row, height: row - 4, rx: 2,
-      width: Math.max(3, x(split.last_ms) - x(split.first_ms)),
-    });
-    bar.append(svg("title", {}, `split ${split.number}, ${split.state}: ${number(split.count)} events, ${number(split.bytes)} bytes\n${moment(split.first_ms)} to ${moment(split.last_ms)}`));
-    picture.append(bar);
-  });
-  if (watermark.watermark !== null && watermark.watermark >= span[0]) {
-    const place = Math.min(x(watermark.watermark), width - 8);
-    picture.append(svg("line", { class: "watermark", x1: place, x2: place, y1: 2, y2: height - 20 }));
-  }
-  picture.append(svg("text", { x: 8, y: height - 6 }, moment(span[0])));
-  picture.append(svg("text", { x: width - 8, y: height - 6, "text-anchor": "end" }, moment(span[1] - 1)));
-  at("splits").replaceChildren(picture);
+  }), schema);
 }
 
 function offer(select, options, value) {
-  const wanted = options.map(([name]) => name).join();
+  const wanted = options.map((option) => option.join("=")).join();
   if (select.dataset.offered !== wanted) {
     select.dataset.offered = wanted;
     select.replaceChildren(...options.map(([name, text]) => element("option", text, { value: name })));
@@ -118,58 +100,83 @@ function offer(select, options, value) {
   select.value = value;
 }
 
-function fitting(span) {
-  return (WINDOWS.find(([, ms]) => (span[1] - span[0]) / ms <= POINTS_WANTED) ?? WINDOWS.at(-1))[0];
+/** Nobody counts the least time of a split without schema: the first event tells. */
+async function dated(path, splits, count) {
+  const open = splits.find((split) => split.first_ms === null && split.last_ms !== null);
+  if (!open) return splits;
+  if (earliest.of !== `${path} ${count > 0}`) {
+    const { rows } = await ask(`${path}/events?limit=1&columns=_ts&format=json`);
+    earliest = { of: `${path} ${count > 0}`, ms: rows[0]?._ts ?? null };
+  }
+  open.first_ms = earliest.ms === null ? null : Math.min(earliest.ms, open.last_ms);
+  return splits;
+}
+
+const fitting = (span) => (WINDOWS.find(([, ms]) => (span[1] - span[0]) / ms <= POINTS_WANTED) ?? WINDOWS.at(-1))[0];
+
+function readOut(name, row) {
+  if (!row) return (at("readout").textContent = "drag over the plot to zoom in");
+  const facts = [`${number(row.count)} events`];
+  if (name && row[`mean(${name})`] !== null) facts.unshift(...["min", "mean", "max"].map((what) => `${what} ${number(row[`${what}(${name})`])}`));
+  if (row._unsettled) facts.push("not final yet");
+  at("readout").textContent = `${moment(row.window_start)}   ${facts.join(" · ")}`;
 }
 
 async function showPlot(topic, splits, watermark) {
   const numeric = Object.entries(topic.schema ?? {}).filter(([, kind]) => SUMMABLE.has(kind)).map(([name]) => name);
-  if (!numeric.includes(chosen.attribute)) chosen.attribute = (topic.aggregates[0] ?? numeric[0]) ?? "";
-  offer(at("attribute"), [["", "events"], ...numeric.map((name) => [name, name])], chosen.attribute);
-  const whole = bounds(splits);
-  const span = chosen.range ?? whole;
-  if (!span) return at("plot").replaceChildren();
-  offer(at("every"), [["", `fitting (${fitting(span)})`], ...WINDOWS.map(([name]) => [name, name])], chosen.every);
-  const every = chosen.every || fitting(span), name = chosen.attribute;
+  const name = numeric.includes(chosen.attribute) || chosen.attribute === "" ? chosen.attribute : (topic.aggregates[0] ?? numeric[0] ?? "");
+  offer(at("attribute"), [...numeric.map((one) => [one, one]), ["", "events only"]], name);
+  const span = chosen.range ?? bounds(splits);
+  at("whole").disabled = at("out").disabled = !chosen.range;
+  if (!span) {
+    shown = "";
+    offer(at("every"), [["", "window"]], "");
+    at("asked").textContent = at("readout").textContent = "";
+    return clearPlot(at("plot"), "Nothing to draw yet.");
+  }
+  const every = chosen.every || fitting(span);
+  offer(at("every"), [["", `${fitting(span)} (fitting)`], ...WINDOWS.map(([one]) => [one, one])], chosen.every);
   const agg = name ? `count,mean(${name}),min(${name}),max(${name})` : "count";
-  const query = new URLSearchParams({ from: Math.floor(span[0]), to: Math.ceil(span[1]), every, agg });
-  const path = `/topics/${encodeURIComponent(topic.name)}/aggregate?${query}`;
+  const query = new URLSearchParams({ from: Math.floor(span[0]), to: Math.ceil(span[1]), every, agg, fill: "null" });
+  const path = `/api/v1/topics/${encodeURIComponent(topic.name)}/aggregate?${query}`;
   // Nothing to draw again while neither the question nor the data has changed.
-  const state = [path, countOf(topic), watermark.tick, at("plot").clientWidth].join();
-  if (state === drawn) return;
-  const { rows, meta } = await ask(path);
-  drawn = state;
-  const times = rows.map((row) => row.window_start / 1000);
-  const column = (title) => rows.map((row) => row[title]);
-  const data = name ? [times, column(`min(${name})`), column(`max(${name})`), column(`mean(${name})`), column("count")] : [times, column("count")];
-  draw(name, data);
-  const read = Object.entries(meta.plan).map(([what, count]) => `${what} ${count}`).join(", ");
-  at("asked").textContent = `GET /api/v1${path} — ${number(rows.length)} windows; read: ${read}`;
+  const state = [path, countOf(topic), watermark.tick, at("plot").clientWidth, matchMedia("(prefers-color-scheme: dark)").matches].join();
+  if (state === shown) return;
+  const slow = setTimeout(() => at("plot").classList.add("waiting"), SLOW_MS);
+  try {
+    const { rows, meta } = await ask(path);
+    drawPlot(at("plot"), {
+      rows, name, span, watermark: watermark.watermark, pick: (range) => choose({ range }), read: (row) => readOut(name, row),
+    });
+    readOut(name, null);
+    const read = Object.entries(meta.plan).filter(([, count]) => count).map(([what, count]) => `${number(count)} ${what.replace("_", " ")}`).join(", ");
+    const link = element("a", decodeURIComponent(`GET ${path}`), { href: path });
+    at("asked").replaceChildren(link, document.createTextNode(` gave ${number(rows.length)} windows${read && ` from ${read}`}.`));
+    shown = state;
+  } finally {
+    clearTimeout(slow);
+    at("plot").classList.remove("waiting");
+  }
 }
 
-function draw(name, data) {
-  const line = (label, color, more = {}) => ({ label, stroke: color, width: 1.5, spanGaps: false, points: { show: false }, ...more });
-  const axis = { stroke: css("--quiet"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") } };
-  const values = name ? [
-    line(`min ${name}`, css("--quiet"), { width: 1 }), line(`max ${name}`, css("--quiet"), { width: 1 }),
-    line(`mean ${name}`, css("--historic")), line("events", css("--open"), { scale: "n", width: 1 }),
-  ] : [line("events", css("--open"), { scale: "n" })];
-  const axes = [axis];
-  if (name) axes.push({ ...axis, scale: "y" });
-  axes.push({ ...axis, scale: "n", side: name ? 1 : 3, grid: { show: !name }, size: 60 });
-  plot?.destroy();
-  plot = new uPlot({
-    width: at("plot").clientWidth - 14, height: 320, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
-    series: [{ value: (_, ts) => ts === null ? "" : moment(ts * 1000) }, ...values], axes,
-    bands: name ? [{ series: [2, 1], fill: `${css("--historic")}22` }] : [],
-    hooks: { setSelect: [(u) => {
-      if (u.select.width < 4) return;
-      chosen.range = [u.posToVal(u.select.left, "x") * 1000, u.posToVal(u.select.left + u.select.width, "x") * 1000].map(Math.round);
-      refresh();
-    }] },
-    cursor: { drag: { setScale: false } },
-  }, data, at("plot"));
-  at("plot").dataset.points = data[0].length;
+async function show() {
+  ({ topics } = await ask("/api/v1/topics"));
+  if (!topics.some((topic) => topic.name === chosen.topic)) {
+    Object.assign(chosen, { topic: topics[0]?.name ?? "", attribute: null, every: "", range: null });
+  }
+  showTopics();
+  remember();
+  const topic = topics.find((one) => one.name === chosen.topic);
+  at("topic").hidden = !topic;
+  document.title = topic ? `${topic.name} – Timesplit` : "Timesplit";
+  if (!topic) return;
+  at("name").textContent = topic.name;
+  const path = `/api/v1/topics/${encodeURIComponent(topic.name)}`;
+  const [found, watermark] = await Promise.all([ask(`${path}/splits`), ask(`${path}/watermark`)]);
+  const splits = await dated(path, found.splits, countOf(topic));
+  showFacts(topic, watermark);
+  drawSplits(at("splits"), { splits, watermark, range: chosen.range, pick: (range) => choose({ range }) });
+  await showPlot(topic, splits, watermark);
 }
 
 let isBusy = false, isAskedAgain = false;
@@ -178,41 +185,37 @@ async function refresh() {
   if (isBusy) return;
   isBusy = true;
   try {
-    ({ topics } = await ask("/topics"));
-    if (!topics.some((topic) => topic.name === chosen.topic)) chosen.topic = topics[0]?.name ?? null;
-    showTopics();
-    remember();
-    const topic = topics.find((one) => one.name === chosen.topic);
-    at("topic").hidden = !topic;
-    if (topic) {
-      at("name").textContent = topic.name;
-      const path = `/topics/${encodeURIComponent(topic.name)}`;
-      const [{ splits }, watermark] = await Promise.all([ask(`${path}/splits`), ask(`${path}/watermark`)]);
-      showFacts(topic, watermark);
-      showSplits(splits, watermark);
-      await showPlot(topic, splits, watermark);
-    }
-    at("problem").textContent = "";
+    await show();
+    at("problem").hidden = true;
   } catch (error) {
     at("problem").textContent = error.message;
+    at("problem").hidden = false;
   } finally {
     isBusy = false;
     if (isAskedAgain) refresh();
   }
 }
 
-async function start() {
-  recall();
-  at("attribute").onchange = (event) => { chosen.attribute = event.target.value; drawn = ""; refresh(); };
-  at("every").onchange = (event) => { chosen.every = event.target.value; refresh(); };
-  at("whole").onclick = () => { chosen.range = null; refresh(); };
-  at("choice").onsubmit = (event) => event.preventDefault();
-  addEventListener("hashchange", () => { recall(); refresh(); });
-  addEventListener("resize", () => refresh());
-  const node = await (await fetch("/health/live")).json();
-  at("node").textContent = `node ${node.node_id}, cluster ${node.cluster_id}`;
-  await refresh();
-  setInterval(() => { if (!document.hidden) refresh(); }, REFRESH_MS);
+function zoomOut() {
+  const [first, end] = chosen.range, half = Math.ceil((end - first) / 2);
+  choose({ range: [first - half, end + half] });
 }
 
-start();
+async function start() {
+  recall();
+  at("attribute").onchange = (event) => choose({ attribute: event.target.value });
+  at("every").onchange = (event) => choose({ every: event.target.value });
+  at("whole").onclick = () => choose({ range: null });
+  at("out").onclick = zoomOut;
+  at("choice").onsubmit = (event) => event.preventDefault();
+  addEventListener("keydown", (event) => { if (event.key === "Escape") choose({ range: null }); });
+  addEventListener("hashchange", () => { recall(); refresh(); });
+  addEventListener("resize", refresh);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
+  setInterval(() => { if (!document.hidden) refresh(); }, REFRESH_MS);
+  refresh();
+  const node = await ask("/health/live");
+  at("node").textContent = `node ${node.node_id} of cluster ${node.cluster_id}`;
+}
+
+start().catch(() => {}); // the refresh that runs meanwhile says why

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
+import anyio.lowlevel
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -12,11 +13,13 @@ from gateway.http.protocol import BoundedProtocol
 from gateway.http.server import HttpServer
 from gateway.http.settings import HttpSettings
 
+REACHED: list[bool] = []
 Use = Callable[[str, int], Awaitable[None]]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/never":
+        REACHED.append(True)
         await anyio.sleep_forever()
     body = b""
     while (message := await receive()).get("more_body"):
@@ -43,7 +46,7 @@ async def exchanged(host: str, port: int, *sent: bytes) -> bytes:
         for piece in sent:
             writer.write(piece)
             await writer.drain()
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         return await reader.read()
     finally:
         writer.close()
@@ -88,7 +91,8 @@ def test_closing_does_not_wait_for_an_answer_that_never_ends() -> None:
         _, writer = await asyncio.open_connection(host, port)
         writer.write(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
         await writer.drain()
-        await anyio.sleep(0.1)
+        while not REACHED:
+            await anyio.lowlevel.checkpoint()
         writer.close()
 
     serve(use, HttpSettings(close_deadline_s=1))
