@@ -1,7 +1,7 @@
 """One group on its event loop: drives the core, hands work to the disk's threads, applies what is committed.
 
-Life of a proposal: `propose` (core, no I/O) → at the end of the loop's iteration `_drive` places the new entries and
-submits them to the writer → `on_completions` → committed → `StateMachine.apply`, in slices that let others run.
+Life of a proposal: `propose` places the new entry and submits it to the writer, or leaves that to `_drive` when that is
+under way or due → `on_completions` → committed → `StateMachine.apply`, in slices that let others run.
 """
 
 import asyncio
@@ -83,6 +83,7 @@ class Group:
         self._in_flight_count = 0
         self._in_flight_bytes = 0
         self._is_scheduled = False
+        self._is_advancing = False
         self._is_full = False
         self._retry_timer: Timer | None = None
         self._mark_timer: Timer | None = None
@@ -151,9 +152,21 @@ class Group:
         entry = self._core.propose(body, size)
         self._in_flight_count += 1
         self._in_flight_bytes += size
-        if not self._is_scheduled:
-            self._schedule()
+        if not self._is_scheduled and not self._is_advancing:
+            self._begin_to_write()
         return Proposal(entry.term, entry.index)
+
+    def _begin_to_write(self) -> None:
+        """Hand a proposal to the writer now: nothing else is ready, and a turn of the loop later is later.
+
+        Raises: GroupStoppedError, if that fails.
+        """
+        try:
+            self._perform(self._core.take_ready())
+        except Exception as error:
+            self._fail(error)
+            assert self._stopped is not None, "a group that failed has stopped"
+            raise self._stopped from error
 
     def _check_room(self, size: int) -> None:
         settings = self._services.settings
@@ -293,10 +306,13 @@ class Group:
     def _drive(self) -> None:
         """Carry out what the core has ready, then apply for one slice."""
         self._is_scheduled = False
+        self._is_advancing = True
         try:
             self._advance()
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
+        finally:
+            self._is_advancing = False
 
     def _advance(self) -> None:
         clock = self._services.clock

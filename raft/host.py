@@ -158,6 +158,9 @@ class RaftHost:
             self._post(lambda: self._deliver(completions))
 
     def _deliver(self, completions: Sequence[Completion]) -> None:
+        if len(completions) == 1 and (only := self._groups.get(completions[0].group_id)) is not None:
+            only.on_completions(completions)
+            return
         by_group = sorted(completions, key=lambda completion: completion.group_id)
         for group_id, own in groupby(by_group, key=lambda completion: completion.group_id):
             group = self._groups.get(group_id)

