@@ -3,12 +3,18 @@
 import socket
 import struct
 import time
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Self, TypeVar
 
 from gateway.wire.error_codes import ErrorCode
 from gateway.wire.headers import decode_response_header, response_header_version
-from gateway.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
+from gateway.wire.messages.fetch import PartitionData
+from gateway.wire.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
 from store.batches import build, records, split_batches
 from store.events import Record
 from tests.support.produce import fetch_of, fetched, produce_of, produced
@@ -104,9 +110,11 @@ class BlockingKafka:
         """ListOffsets: (offset, its timestamp); -1 and -2 are the end and the start."""
         wanted = ListOffsetsPartition(partition, timestamp=timestamp_ms)
         request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(topic, [wanted])])
-        answer = self.call("list_offsets", 5, request)
-        (found,) = answer.topics[0].partitions
-        assert found.error_code == 0, ErrorCode(found.error_code).name
+
+        def ask() -> ListOffsetsPartitionResponse:
+            return self.call("list_offsets", 5, request).topics[0].partitions[0]
+
+        found = _until_led(ask)
         return found.offset, found.timestamp
 
     def end(self, topic: str, partition: int) -> int:
@@ -115,8 +123,7 @@ class BlockingKafka:
     def read(self, topic: str, partition: int, offset: int, *, wait_ms: int = 0) -> list[Record]:
         """One fetch: the records from `offset` on."""
         request = fetch_of((topic, partition, offset), wait_ms=wait_ms, partition_bytes_max=4 << 20, bytes_max=4 << 20)
-        (found,) = fetched(self.call("fetch", 11, request))
-        assert found.error_code == 0, ErrorCode(found.error_code).name
+        found = _until_led(lambda: fetched(self.call("fetch", 11, request))[0])
         rows: list[Record] = []
         data = found.records
         if data:
@@ -132,3 +139,15 @@ class BlockingKafka:
             rows += self.read(topic, partition, offset)
             offset = rows[-1].offset + 1
         return rows
+
+
+T = TypeVar("T", ListOffsetsPartitionResponse, PartitionData)
+
+
+def _until_led(ask: Callable[[], T]) -> T:
+    """Come again while there is no leader, as clients do: a view is not served before it has caught up."""
+    end = time.monotonic() + ANSWER_DEADLINE_S
+    while (found := ask()).error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER and time.monotonic() < end:
+        time.sleep(_PAUSE_S)
+    assert found.error_code == 0, ErrorCode(found.error_code).name
+    return found
