@@ -1,5 +1,8 @@
 """The `timesplit` program. Each command is a module of `timesplit.commands`, imported only when it is called."""
 
+import os
+import signal
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
@@ -53,11 +56,19 @@ def main() -> None:
     """Run the program; exit codes as in `timesplit.errors`: 2 usage, 3 data directory, 4 port in use."""
     try:
         code: object = program.main(standalone_mode=False)
+        sys.stdout.flush()
+    except click.FileError as error:
+        error.show()
+        raise SystemExit(1) from error
     except click.ClickException as error:
         error.show()
         raise SystemExit(EXIT_USAGE) from error
     except click.Abort as error:
         raise SystemExit(130) from error
+    except BrokenPipeError as error:
+        # Whoever read our output has enough of it; Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from error
     except TimesplitError as error:
         click.echo(f"timesplit: {error}", err=True)
         raise SystemExit(error.exit_code) from error

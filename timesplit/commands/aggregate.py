@@ -2,7 +2,7 @@
 
 import click
 
-from .asking import Asker, node_options, rows_of, show_json, show_table
+from .asking import Asker, node_options, path_of, rows_of, show_json, show_table
 
 
 @click.command(name="aggregate")
@@ -21,7 +21,7 @@ def command(topic: str, *, address: str, is_json: bool, **asked: str | None) -> 
     """Aggregates such as 'count,sum(qty),ohlc(price)' over a time range."""
     names = {"first": "from", "end": "to"}
     query = {names.get(name, name): value for name, value in asked.items() if value is not None}
-    found = Asker(address).mapping("GET", f"/topics/{topic}/aggregate", query={**query, "format": "json"})
+    found = Asker(address).mapping("GET", path_of("topics", topic, "aggregate"), query={**query, "format": "json"})
     if is_json:
         show_json(found)
     else:

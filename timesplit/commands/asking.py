@@ -1,9 +1,11 @@
 """What the client commands share: where the node is, how an answer is shown as a table or as JSON."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 import click
 import httpx
@@ -13,8 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from timesplit.errors import TimesplitError
+from timesplit.settings import address as checked_address
 
-DEADLINE_S = 300.0
+CONNECT_DEADLINE_S = 10.0
+# A seal answers when its merge is done, a query when its first rows are found.
+ANSWER_DEADLINE_S = 3_600.0
 TABLE_ROWS_MAX = 500  # of one answer in a terminal; --json has all
 
 F = TypeVar("F", bound=Callable[..., Any])  # click's own decorators are typed this way
@@ -39,19 +44,37 @@ def node_options(command: F) -> F:
     )(command)
 
 
+class ListByDefault(click.Group):
+    """A group of commands that without a command's name is its `list`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def path_of(*parts: str) -> str:
+    """A path of the API; what is in a name stays in its part."""
+    return "".join("/" + quote(part, safe="") for part in parts)
+
+
 class Asker:
-    """Talks to one node over its public HTTP API."""
+    """Talks to one node over its public HTTP API, for as long as the command runs.
+
+    Raises: SettingsError for what is no HOST:PORT.
+    """
 
     def __init__(self, address: str) -> None:
-        self._client = httpx.Client(base_url=f"http://{address}/api/v1", timeout=DEADLINE_S)
+        checked_address(address, "--http")
+        timeout = httpx.Timeout(ANSWER_DEADLINE_S, connect=CONNECT_DEADLINE_S)
+        self._client = httpx.Client(base_url=f"http://{address}/api/v1", timeout=timeout)
+        click.get_current_context().call_on_close(self._client.close)
         self._address = address
 
     def ask(self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None) -> object:
         """The answer's JSON, None for an empty one. Raises: AskError."""
-        try:
+        with self._sentences():
             answer = self._client.request(method, path, params=dict(query or {}), json=body)
-        except httpx.HTTPError as error:
-            raise AskError(f"no answer from the node at {self._address}: {error}") from error
         if answer.is_error:
             raise AskError(_sentence(answer.content))
         return orjson.loads(answer.content) if answer.content else None
@@ -61,16 +84,24 @@ class Asker:
         assert isinstance(found, dict), f"{path} answered {type(found)}"
         return cast("Row", found)
 
-    def stream(self, path: str, query: Mapping[str, str]) -> Iterable[bytes]:
-        """Lines of a jsonl answer as they come. Raises: AskError."""
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str]) -> Generator[httpx.Response]:
+        """An answer that is read as it comes. Raises: AskError, also when the node breaks it off."""
+        with self._sentences(), self._client.stream("GET", path, params=dict(query)) as answer:
+            if answer.is_error:
+                raise AskError(_sentence(answer.read()))
+            yield answer
+
+    @contextmanager
+    def _sentences(self) -> Generator[None]:
         try:
-            with self._client.stream("GET", path, params={**query, "format": "jsonl"}) as answer:
-                if answer.is_error:
-                    raise AskError(_sentence(answer.read()))
-                for line in answer.iter_lines():
-                    yield line.encode()
+            yield
+        except httpx.ConnectError as error:
+            raise AskError(
+                f"no node answers at {self._address} ({error}); start one with `timesplit serve`, or give --http"
+            ) from error
         except httpx.HTTPError as error:
-            raise AskError(f"the node at {self._address} ended the answer: {error}") from error
+            raise AskError(f"the node at {self._address} did not answer in full: {error}") from error
 
 
 def _sentence(body: bytes) -> str:
@@ -90,18 +121,19 @@ def show_json(value: object) -> None:
 
 
 def show_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> None:
-    """Rows as a table with the columns of the first, numbers to the right, times in UTC."""
+    """Rows as a table, numbers to the right, times in UTC."""
     console = Console()
     if not rows:
         console.print("nothing found", style="dim")
         return
-    names = columns or list(rows[0])
+    # Not every row has every column: the mark of unsettled rows is left out where it does not hold.
+    names = columns or list(dict.fromkeys(name for row in rows for name in row))
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name in names:
-        is_number = isinstance(next((row[name] for row in rows if row[name] is not None), None), int | float)
+        is_number = isinstance(next((row[name] for row in rows if row.get(name) is not None), None), int | float)
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows[:TABLE_ROWS_MAX]:
-        table.add_row(*(_shown(name, row[name]) for name in names))
+        table.add_row(*(_shown(name, row.get(name)) for name in names))
     console.print(table)
     if len(rows) > TABLE_ROWS_MAX:
         console.print(f"… and {len(rows) - TABLE_ROWS_MAX:,} more rows; --json has all", style="dim")

@@ -2,20 +2,17 @@
 
 import click
 
-from .asking import Asker, node_options, rows_of, show_json, show_table
+from .asking import Asker, ListByDefault, node_options, path_of, rows_of, show_json, show_table
 
 
-@click.group(name="groups", invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group(name="groups", cls=ListByDefault)
+def command() -> None:
     """List, describe, delete consumer groups."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_groups)
 
 
 @command.command(name="list")
 @node_options
-def list_groups(address: str = "127.0.0.1:8080", *, is_json: bool = False) -> None:
+def list_groups(address: str, *, is_json: bool) -> None:
     """All groups."""
     found = Asker(address).mapping("GET", "/groups")
     if is_json:
@@ -29,7 +26,7 @@ def list_groups(address: str = "127.0.0.1:8080", *, is_json: bool = False) -> No
 @node_options
 def describe(group: str, address: str, *, is_json: bool) -> None:
     """One group: members, committed offsets, lag."""
-    found = Asker(address).mapping("GET", f"/groups/{group}")
+    found = Asker(address).mapping("GET", path_of("groups", group))
     if is_json:
         show_json(found)
         return
@@ -43,7 +40,7 @@ def describe(group: str, address: str, *, is_json: bool) -> None:
 @node_options
 def delete(group: str, address: str, *, is_json: bool) -> None:
     """Delete a group without members, with its committed offsets."""
-    Asker(address).ask("DELETE", f"/groups/{group}")
+    Asker(address).ask("DELETE", path_of("groups", group))
     if is_json:
         show_json({"deleted": group})
     else:

@@ -3,7 +3,7 @@
 import click
 from rich.console import Console
 
-from .asking import Asker, node_options, rows_of, show_json, show_table
+from .asking import Asker, node_options, path_of, rows_of, show_json, show_table
 
 
 @click.command(name="splits")
@@ -19,9 +19,11 @@ def command(topic: str, address: str, *, is_json: bool, is_seal: bool, watermark
     if is_seal:
         with Console(stderr=True).status(f"sealing the open split of {topic}"):
             asker.ask(
-                "POST", f"/topics/{topic}/splits/seal", query={} if watermark is None else {"watermark": watermark}
+                "POST",
+                path_of("topics", topic, "splits", "seal"),
+                query={} if watermark is None else {"watermark": watermark},
             )
-    found = asker.mapping("GET", f"/topics/{topic}/splits")
+    found = asker.mapping("GET", path_of("topics", topic, "splits"))
     if is_json:
         show_json(found)
     else:

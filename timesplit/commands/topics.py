@@ -5,20 +5,17 @@ from typing import cast
 import click
 import orjson
 
-from .asking import Asker, node_options, rows_of, show_json, show_table
+from .asking import Asker, ListByDefault, node_options, path_of, rows_of, show_json, show_table
 
 
-@click.group(name="topics", invoke_without_command=True)
-@click.pass_context
-def command(context: click.Context) -> None:
+@click.group(name="topics", cls=ListByDefault)
+def command() -> None:
     """List, describe, create, delete topics."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_topics)
 
 
 @command.command(name="list")
 @node_options
-def list_topics(address: str = "127.0.0.1:8080", *, is_json: bool = False) -> None:
+def list_topics(address: str, *, is_json: bool) -> None:
     """All topics."""
     found = Asker(address).mapping("GET", "/topics")
     if is_json:
@@ -34,7 +31,10 @@ def list_topics(address: str = "127.0.0.1:8080", *, is_json: bool = False) -> No
 def describe(topic: str, address: str, *, is_json: bool) -> None:
     """One topic with its settings, offsets and watermark."""
     asker = Asker(address)
-    found = {**asker.mapping("GET", f"/topics/{topic}"), **asker.mapping("GET", f"/topics/{topic}/watermark")}
+    found = {
+        **asker.mapping("GET", path_of("topics", topic)),
+        **asker.mapping("GET", path_of("topics", topic, "watermark")),
+    }
     if is_json:
         show_json(found)
     else:
@@ -89,7 +89,7 @@ def create(  # noqa: PLR0913 - one parameter an option
 @node_options
 def delete(topic: str, address: str, *, is_json: bool) -> None:
     """Delete a topic and everything in it."""
-    Asker(address).ask("DELETE", f"/topics/{topic}")
+    Asker(address).ask("DELETE", path_of("topics", topic))
     if is_json:
         show_json({"deleted": topic})
     else:

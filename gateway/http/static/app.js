@@ -173,8 +173,8 @@ async function show() {
   at("name").textContent = topic.name;
   const path = `/api/v1/topics/${encodeURIComponent(topic.name)}`;
   const [found, watermark] = await Promise.all([ask(`${path}/splits`), ask(`${path}/watermark`)]);
-  const splits = await dated(path, found.splits, countOf(topic));
   showFacts(topic, watermark);
+  const splits = await dated(path, found.splits, countOf(topic));
   drawSplits(at("splits"), { splits, watermark, range: chosen.range, pick: (range) => choose({ range }) });
   await showPlot(topic, splits, watermark);
 }
