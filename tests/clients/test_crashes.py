@@ -32,6 +32,7 @@ class Load(threading.Thread):
                 "message.timeout.ms": 120_000,
                 "reconnect.backoff.max.ms": 200,
                 "retry.backoff.ms": 20,
+                "log_level": 0,  # each kill is told a hundred times
             }
         )
 

@@ -44,8 +44,10 @@ def kill_while_sealing(
             killed.merge_count += bool(workers)
             node.kill()
         asker.close()
-        _, alive = psutil.wait_procs(workers, ORPHAN_DEADLINE_S)
-        assert not alive, f"kill {number}: {alive} outlived the node, and would write into the files of the next"
+        # One that outlived the node would write into the files of the next.
+        wait_until(
+            lambda workers=workers: all(map(_has_ended, workers)), deadline_s=ORPHAN_DEADLINE_S, what="no orphan"
+        )
         node.start()
         killed.worst_ready_s = max(killed.worst_ready_s, node.ready_s)
         asker = Asker(node, topic)
@@ -64,6 +66,14 @@ def kill_while_sealing(
         check_files(node.data, asker, where)
     asker.close()
     return killed
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """A zombie is one that nobody has waited for yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _ask_to_seal(node: ServedNode, topic: str) -> None:
