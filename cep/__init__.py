@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .aggregates import count, max, mean, min, ohlc, sum  # noqa: A004 - the words of the field
-from .errors import BufferFullError, CepError, NonFinalInputError, PlanError, SourceError
+from .errors import BufferFullError, CepError, NonFinalInputError, OutputError, PlanError, SourceError
 
 if TYPE_CHECKING:
     from .shell import merge as merge
@@ -24,6 +24,7 @@ __all__ = [
     "BufferFullError",
     "CepError",
     "NonFinalInputError",
+    "OutputError",
     "PlanError",
     "SourceError",
     "count",

@@ -4,8 +4,11 @@ Sums of integers are exact. Sums of doubles are compensated (Neumaier), so that 
 cannot show. `first` and `last` are by the total order of events.
 """
 
+import builtins
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
 from .errors import PlanError
 from .events import Attributes, Value
@@ -64,11 +67,15 @@ def ohlc(attribute: str) -> Aggregate:
 
 
 class Accumulator:
-    """Numbers of one attribute over events fed in total order; which of them an aggregate shows is its business."""
+    """Numbers of one attribute over events fed in total order; which of them an aggregate shows is its business.
 
-    __slots__ = ("close", "count", "high", "low", "open", "total", "total_error")
+    The result depends on the numbers and their order alone, not on how `add` was given them.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("close", "count", "has_total", "high", "low", "open", "total", "total_error")
+
+    def __init__(self, *, has_total: bool = True) -> None:
+        self.has_total = has_total
         self.count = 0
         self.total: int | float = 0
         self.total_error = 0.0
@@ -77,27 +84,35 @@ class Accumulator:
         self.low: int | float | None = None
         self.close: int | float | None = None
 
-    def add(self, value: int | float) -> None:
-        if self.count == 0:
-            self.open = self.high = self.low = value
-        else:
-            assert self.high is not None
-            assert self.low is not None
-            if value > self.high:
-                self.high = value
-            elif value < self.low:
-                self.low = value
-        self.close = value
-        self.count += 1
-        if isinstance(value, int) and isinstance(self.total, int):
-            self.total += value
+    def add(self, numbers: Sequence[int | float]) -> None:
+        if not numbers:
             return
-        total = self.total + value
-        if abs(self.total) >= abs(value):
-            self.total_error += (self.total - total) + value
-        else:
-            self.total_error += (value - total) + self.total
-        self.total = total
+        if self.open is None:
+            self.open = self.high = self.low = numbers[0]
+        assert self.high is not None
+        assert self.low is not None
+        highest, lowest = builtins.max(numbers), builtins.min(numbers)
+        self.high = builtins.max(self.high, highest)  # the first of equal ones
+        self.low = builtins.min(self.low, lowest)
+        self.close = numbers[-1]
+        self.count += len(numbers)
+        if self.has_total:
+            self._add_total(numbers)
+
+    def _add_total(self, numbers: Sequence[int | float]) -> None:
+        if isinstance(self.total, int) and isinstance(together := builtins.sum(numbers), int):
+            self.total += together
+            return
+        for value in numbers:
+            if isinstance(value, int) and isinstance(self.total, int):
+                self.total += value
+                continue
+            total = self.total + value
+            if abs(self.total) >= abs(value):
+                self.total_error += (self.total - total) + value
+            else:
+                self.total_error += (value - total) + self.total
+            self.total = total
 
     def values_of(self, aggregate: Aggregate) -> tuple[Value, ...]:
         total = self.total if isinstance(self.total, int) else self.total + self.total_error
@@ -116,16 +131,22 @@ class Accumulator:
                 return (self.open, self.high, self.low, self.close)
 
 
-def number_or_none(attributes: Attributes, name: str) -> int | float | None:
-    """The attribute as a number; a boolean is not one."""
-    value = attributes.get(name)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def numbers_of(found: Iterable[Attributes], name: str) -> list[int | float]:
+    """The attribute of each event that has it as a number; a boolean is not one."""
+    numbers = [v for values in found if (v := values.get(name)).__class__ is float or v.__class__ is int]
+    return cast("list[int | float]", numbers)
 
 
-def check(aggregates: tuple[Aggregate, ...]) -> None:
-    """Raises: PlanError if there is none, or two give a value of the same name."""
+def needs_total(aggregates: Iterable[Aggregate], attribute: str) -> bool:
+    return any(a.attribute == attribute and a.kind in {Kind.SUM, Kind.MEAN} for a in aggregates)
+
+
+def check(aggregates: Sequence[Aggregate], others: Sequence[str] = ()) -> None:
+    """Raises: PlanError if there is none, or if two values of a row have one name; `others` are not aggregates."""
     names = [column for aggregate in aggregates for column in aggregate.columns]
     if not names:
         raise PlanError("agg() needs at least one aggregate")
+    names += others
     if len(set(names)) != len(names):
-        raise PlanError(f"two aggregates give the same value: {names}")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise PlanError(f"two parts of a row give the same value: {twice}")

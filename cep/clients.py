@@ -1,15 +1,25 @@
 """The border to aiokafka and Faust, which carry no types: what we use of them, typed, and nothing else."""
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol, cast
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, Self, cast
 
 import aiokafka
 import faust
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, NoError, TopicAlreadyExistsError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from .errors import OutputError
 from .records import Record
+
+METADATA_MAX_AGE_MS = 10_000  # a partition that is added is read this soon
+WORKS = b"works"
 
 
 class Place(NamedTuple):
@@ -26,6 +36,11 @@ class Consumer(Protocol):
     def assignment(self) -> frozenset[Place]: ...
     def seek(self, place: Place, offset: int) -> None: ...
     def highwater(self, place: Place) -> int | None: ...
+    def paused(self) -> frozenset[Place]: ...
+    def pause(self, *places: Place) -> None: ...
+    def resume(self, *places: Place) -> None: ...
+    async def position(self, place: Place) -> int: ...
+    async def end_offsets(self, places: Sequence[Place]) -> Mapping[Place, int]: ...
     async def beginning_offsets(self, places: Sequence[Place]) -> Mapping[Place, int]: ...
     async def getmany(self, *, timeout_ms: int, max_records: int) -> Mapping[Place, Sequence[Record]]: ...
 
@@ -58,6 +73,8 @@ def new_consumer(address: str, group: str | None) -> Consumer:
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
+        partition_assignment_strategy=(_OneWorks(),),
+        metadata_max_age_ms=METADATA_MAX_AGE_MS,
     )
     return cast("Consumer", consumer)
 
@@ -67,9 +84,19 @@ def new_producer(address: str) -> Producer:
     return cast("Producer", producer)
 
 
-def subscribe(consumer: Consumer, topics: Sequence[str], on_revoked: Callable[[], None]) -> None:
-    """Join the group for these topics; `on_revoked` is called before a rebalance takes them away."""
-    cast("aiokafka.AIOKafkaConsumer", consumer).subscribe(topics, listener=_OnRevoked(on_revoked))
+class Changes(Protocol):
+    """What a member of the group is told."""
+
+    async def revoking(self) -> None:
+        """The partitions may go to another worker as soon as this returns."""
+
+    def assigned(self) -> None:
+        """A rebalance has ended; positions are those of the committed offsets."""
+
+
+def subscribe(consumer: Consumer, topics: Sequence[str], changes: Changes) -> None:
+    """Join the group for these topics."""
+    cast("aiokafka.AIOKafkaConsumer", consumer).subscribe(topics, listener=_Listener(changes))
 
 
 async def committed(consumer: Consumer, places: Sequence[Place]) -> dict[Place, Committed]:
@@ -80,15 +107,48 @@ async def committed(consumer: Consumer, places: Sequence[Place]) -> dict[Place, 
     return {Place(*p): Committed(c.offset, c.metadata) for p, c in found.items() if c.offset >= 0}
 
 
-async def partitions_of(consumer: Consumer, topic: str) -> list[Place]:
-    """All partitions of a topic, none if it does not exist; the consumer need not be subscribed to it."""
-    cluster = await cast("_WithClient", consumer)._client.fetch_all_metadata()  # noqa: SLF001
-    return [Place(topic, partition) for partition in sorted(cluster.partitions_for_topic(topic) or ())]
-
-
-async def commit(consumer: Consumer, offsets: Mapping[Place, Committed]) -> None:
+async def commit(consumer: Consumer, offsets: Mapping[Place, Committed]) -> bool:
+    """False if the group has given the work to another member meanwhile."""
     wanted = {aiokafka.TopicPartition(*place): OffsetAndMetadata(*value) for place, value in offsets.items()}
-    await cast("aiokafka.AIOKafkaConsumer", consumer).commit(wanted)
+    try:
+        await cast("aiokafka.AIOKafkaConsumer", consumer).commit(wanted)
+    except (CommitFailedError, IllegalStateError):
+        return False
+    return True
+
+
+class Topics:
+    """Questions about topics, and their creation; a connection of its own, for the time of a `with`."""
+
+    def __init__(self, address: str) -> None:
+        self._admin = cast("_Admin", AIOKafkaAdminClient(bootstrap_servers=address))
+
+    async def __aenter__(self) -> Self:
+        await self._admin.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+
+    async def missing_of(self, topics: Sequence[str]) -> list[str]:
+        """Those that do not exist; asking creates none. Works for views as well, which no list of topics shows."""
+        answer = await self._admin._send_request(MetadataRequest(list(topics), False))  # noqa: SLF001
+        found = cast("Sequence[Mapping[str, object]]", answer.to_object()["topics"])
+        there = {topic["topic"] for topic in found if topic["error_code"] == 0}
+        return [topic for topic in topics if topic not in there]
+
+    async def create(self, topic: str, partition_count: int, replication_factor: int) -> None:
+        """Create a topic that keeps records of any event time. Raises: OutputError."""
+        wanted = NewTopic(topic, partition_count, replication_factor, topic_configs={"retention.ms": "-1"})
+        answer = await self._admin.create_topics([wanted])
+        code, reason = answer.topic_errors[0][1:3]
+        if code not in {NoError.errno, TopicAlreadyExistsError.errno}:
+            raise OutputError(f"the topic {topic!r} for results cannot be created: {for_code(code).__name__}: {reason}")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the broker or the way to it is to blame, and trying again may help."""
+    return isinstance(error, KafkaError) and bool(error.retriable)
 
 
 def address_of(app: faust.App) -> str:
@@ -106,29 +166,61 @@ class _Coordinator(Protocol):
     ) -> Mapping[aiokafka.TopicPartition, OffsetAndMetadata]: ...
 
 
-class _Cluster(Protocol):
-    def partitions_for_topic(self, topic: str) -> set[int] | None: ...
-
-
-class _Client(Protocol):
-    async def fetch_all_metadata(self) -> _Cluster: ...
-
-
-class _WithClient(Protocol):
-    _client: _Client
-
-
 class _WithCoordinator(Protocol):
     _coordinator: _Coordinator
 
 
-class _OnRevoked(ConsumerRebalanceListener):
-    def __init__(self, on_revoked: Callable[[], None]) -> None:
-        self._on_revoked = on_revoked
+class _Response(Protocol):
+    topic_errors: Sequence[tuple[str, int, str | None]]
 
-    def on_partitions_revoked(self, revoked: object) -> None:
+    def to_object(self) -> Mapping[str, object]: ...
+
+
+class _Admin(Protocol):
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+    async def create_topics(self, topics: Sequence[NewTopic]) -> _Response: ...
+    async def _send_request(self, request: MetadataRequest) -> _Response: ...
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+
+    async def on_partitions_revoked(self, revoked: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - aiokafka awaits it
         del revoked
-        self._on_revoked()
+        await self._changes.revoking()
 
     def on_partitions_assigned(self, assigned: object) -> None:
-        """Nothing to do: the runner sees its assignment."""
+        del assigned
+        self._changes.assigned()
+
+
+class _OneWorks(AbstractPartitionAssignor):
+    """Gives every partition to one member: to the one that has them, so that a further worker moves nothing.
+
+    aiokafka asks for classes; an object does as well and can remember whether it is the one.
+    """
+
+    name = "timesplit-one-works"  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] - as in aiokafka's own
+
+    def __init__(self) -> None:
+        self._has_work = False
+
+    def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:  # pyright: ignore[reportIncompatibleMethodOverride] - see the class
+        return ConsumerProtocolMemberMetadata(0, sorted(topics), WORKS if self._has_work else b"")
+
+    def assign(  # pyright: ignore[reportIncompatibleMethodOverride] - see the class
+        self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
+    ) -> dict[str, ConsumerProtocolMemberAssignment]:
+        chosen = min(members, key=lambda member: (members[member].user_data != WORKS, member))
+        partitions = [
+            (topic, sorted(cluster.partitions_for_topic(topic) or ())) for topic in members[chosen].subscription
+        ]
+        return {
+            member: ConsumerProtocolMemberAssignment(0, partitions if member == chosen else [], b"")
+            for member in members
+        }
+
+    def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - see the class
+        self._has_work = bool(assignment.partitions())

@@ -19,3 +19,7 @@ class BufferFullError(CepError):
 
 class SourceError(CepError):
     """A source topic is missing, or its records contradict its ticks."""
+
+
+class OutputError(CepError):
+    """Results cannot be published."""

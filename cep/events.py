@@ -1,6 +1,6 @@
 """What flows through event processing: events in one total order, and watermarks that say what is final."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events in total order, each later than the watermark before; no later event will be at or below `watermark_ms`.
+    """Events in total order, each after the watermark before; no later event will be at or below `watermark_ms`.
 
     `late` are events at or below the watermark before, which were not in time for an earlier batch.
     """
@@ -34,6 +34,16 @@ class Batch:
     events: Sequence[Event]
     watermark_ms: int
     late: Sequence[Event] = ()
+
+    def parts(self, events_max: int) -> Iterator["Batch"]:
+        """The same as batches of at most so many events; each but the last says what is complete before its end."""
+        late = self.late
+        for first in range(0, len(self.events) - events_max, events_max):
+            events = self.events[first : first + events_max]
+            yield Batch(events, events[-1].timestamp_ms - 1, late)
+            late = ()
+        rest = (len(self.events) - 1) // events_max * events_max if self.events else 0
+        yield Batch(self.events[rest:], self.watermark_ms, late)
 
 
 class Row(NamedTuple):

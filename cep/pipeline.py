@@ -1,5 +1,6 @@
 """The pure heart of an app: merged events in, final rows out, and the time from which a replay must begin."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from .events import NEVER_MS, Batch, Row
@@ -34,6 +35,11 @@ class Pipeline:
         return self._merge.waiting_count
 
     @property
+    def slowest(self) -> int:
+        """The input that holds the watermark."""
+        return self._merge.slowest
+
+    @property
     def open_window_count(self) -> int:
         return sum(windows.open_count for windows in self._windows)
 
@@ -43,14 +49,16 @@ class Pipeline:
         self._merge.complete(stream, arrived.watermark_ms)
 
     def step(self) -> tuple[Batch | None, list[list[Row]]]:
-        """What became final since the last step, and the new rows of each plan."""
+        """What became final since the last step and was not given before: the batch, and the rows of each plan."""
         batch = self._merge.pop()
         if batch is None:
             return None, [[] for _ in self._windows]
-        rows = [
-            [row for row in windows.feed(batch) if row.timestamp_ms > self._emitted_ms] for windows in self._windows
-        ]
-        self._emitted_ms = max(self._emitted_ms, batch.watermark_ms)
+        before_ms = self._emitted_ms
+        rows = [[row for row in windows.feed(batch) if row.timestamp_ms > before_ms] for windows in self._windows]
+        self._emitted_ms = max(before_ms, batch.watermark_ms)
+        if batch.events and batch.events[0][0] <= before_ms:
+            new = bisect_left(batch.events, (before_ms + 1,))
+            batch = Batch(batch.events[new:], self._emitted_ms, batch.late)
         return batch, rows
 
     @property
@@ -60,6 +68,6 @@ class Pipeline:
     @property
     def needed_ms(self) -> int:
         """Every event at or after this time is needed again after a crash."""
-        oldest = [event.timestamp_ms for w in self._windows if (event := w.oldest_event_or_none()) is not None]
+        oldest = [needed for windows in self._windows if (needed := windows.needed_ms_or_none) is not None]
         after = self.watermark_ms + 1 if self.watermark_ms > NEVER_MS else NEVER_MS
         return min([after, *oldest])

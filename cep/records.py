@@ -1,5 +1,6 @@
 """Kafka records as events: JSON values become attributes, views tell rank and lateness, ticks tell watermarks."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
@@ -7,7 +8,7 @@ import msgspec
 import orjson
 
 from .errors import SourceError
-from .events import Attributes, Event
+from .events import Attributes, Event, Row
 
 LATE_HEADER = "timesplit.late"
 ROW_HEADER = "timesplit.row"
@@ -68,7 +69,19 @@ def events_of(records: Iterable[Record], stream: int) -> tuple[list[Event], list
     events: list[Event] = []
     late: list[Event] = []
     for record in records:
-        is_late = any(name == LATE_HEADER for name, _ in record.headers)
         event = Event(record.timestamp, stream, record.partition, record.offset, attributes_of(record.value))
-        (late if is_late else events).append(event)
+        for name, _ in record.headers:
+            if name == LATE_HEADER:
+                late.append(event)
+                break
+        else:
+            events.append(event)
     return events, late
+
+
+def json_of(row: Row) -> bytes:
+    """The row's values as a JSON object; integers stay exact beyond 64 bits."""
+    try:
+        return orjson.dumps(row.values)
+    except orjson.JSONEncodeError:
+        return json.dumps(row.values, separators=(",", ":"), ensure_ascii=False).encode()

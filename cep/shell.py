@@ -1,17 +1,20 @@
-"""The Faust shell: reads topics with aiokafka, runs the pipeline, publishes rows, commits where to begin again.
+"""The Faust shell: reads topics with aiokafka, runs the pipeline, gives results away, commits where to begin again.
 
-Order of one step: rows are produced and acknowledged, then the input offsets are committed with what was emitted in
-their metadata. A crash in between repeats rows with the same ids; nothing is lost and nothing changes. One worker of an
-app runs the pipeline, the others stand by: the group gives the view's single partition to one of them.
+Order of one step: rows are produced and acknowledged (or taken by the app's agents), then the input offsets are
+committed with what was given in their metadata. A crash in between repeats rows with the same ids; nothing is lost and
+nothing changes. One worker of an app runs the pipeline, the others stand by: one of them is assigned all partitions.
 """
 
+import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import faust
 import msgspec
-import orjson
 from mode import Service
 
 from .clients import (
@@ -19,21 +22,23 @@ from .clients import (
     Consumer,
     Place,
     Producer,
+    Topics,
     address_of,
     commit,
     committed,
     id_of,
+    is_passing,
     new_consumer,
     new_producer,
-    partitions_of,
     subscribe,
 )
 from .durations import milliseconds
 from .errors import PlanError, SourceError
 from .events import NEVER_MS
+from .outlets import BatchOutlet, RowOutlet, Sink, TopicSink
 from .pipeline import Pipeline
 from .readers import Resume, TopicReader, ViewReader
-from .records import ROW_HEADER, TICKS_VIEW, TIME_VIEW, Record, tick_of
+from .records import TICKS_VIEW, TIME_VIEW, Record, tick_of
 from .streams import EventStream, MergePlan, check_topics
 from .watermarks import GuessedWatermark
 from .windows import WindowPlan
@@ -41,16 +46,25 @@ from .windows import WindowPlan
 POLL_MS = 100
 RECORDS_MAX = 8_192
 COMMIT_EVERY_S = 1.0
+RETRY_S = 1.0
+# A worker that is told to hand over, or to stop, first ends its step and commits; no longer than this.
+HANDOVER_S = 5.0
+# Above this many waiting events the inputs that are ahead are not read: one that is far behind catches up first.
+ALIGN_ABOVE_EVENTS = 100_000
 
 log = logging.getLogger(__name__)
 
+_merged: WeakKeyDictionary[faust.App, set[str]] = WeakKeyDictionary()
+
 
 class _Given(msgspec.Struct):
-    """Metadata of a committed offset: the tick before it, its watermark, and up to where rows have been given."""
+    """Metadata of a committed offset: what is known before it, up to where rows were given, and by which plans."""
 
     tick: int
     watermark: int
+    greatest: int
     emitted: int
+    plans: str
 
 
 def merge(
@@ -74,203 +88,321 @@ def merge(
         lateness_ms=milliseconds(lateness),
         idle_ms=milliseconds(idle),
     )
+    group = "+".join(plan.topics)
+    if group in _merged.setdefault(app, set()):
+        raise PlanError(f"{list(topics)} are merged twice in this app: give the first stream several results")
+    _merged[app].add(group)
     return EventStream(plan, Runner(app, plan))
 
 
-class Runner(Service):
-    """Owns the clients and the pipeline of one merged stream; started by the app once something is published.
+@dataclass(slots=True)
+class _Work:
+    """What one assignment of the input to this worker needs; made anew from the committed offsets each time."""
 
-    Invariant: `_pipeline` is None while this worker stands by, and is made anew from the committed offsets each time
-    the work is assigned to it.
+    pipeline: Pipeline
+    views: list[ViewReader]
+    topics: list[TopicReader]
+
+
+class Runner(Service):
+    """Owns the clients and the pipeline of one merged stream; started by the app once a result is asked for.
+
+    Invariant: `_work` is None while this worker stands by. It is changed by the task under `_step_lock`, and taken away
+    by a rebalance once the step under way has ended.
     """
 
     def __init__(self, app: faust.App, plan: MergePlan) -> None:
         super().__init__()  # pyright: ignore[reportUnknownMemberType] - mode has no types
         self._app = app
         self._plan = plan
-        self._outputs: list[tuple[WindowPlan, str]] = []
+        self._outputs: list[tuple[WindowPlan, Sink]] = []
+        self._batches: list[BatchOutlet] = []
+        self._sources = [topic + TIME_VIEW if plan.is_committed else topic for topic in plan.topics]
+        self._group = ""
         self._consumer: Consumer | None = None
         self._ticks: Consumer | None = None
         self._producer: Producer | None = None
-        self._pipeline: Pipeline | None = None
-        self._views: list[ViewReader] = []
-        self._topics: list[TopicReader] = []
+        self._work: _Work | None = None
+        self._step_lock = asyncio.Lock()
         self._committed_at_s = 0.0
-        self.row_count = 0
+        self._late_told = 0
+
+    # -- what is asked for, while the app is built --
 
     def publish(self, plan: WindowPlan, topic: str) -> None:
-        if not self._outputs:
+        self._add(plan, TopicSink(topic))
+
+    def hand_rows(self, plan: WindowPlan) -> RowOutlet:
+        outlet = RowOutlet(self._app)
+        self._add(plan, outlet)
+        return outlet
+
+    def hand_batches(self, rows_max: int) -> BatchOutlet:
+        outlet = BatchOutlet(self._app, rows_max)
+        self._attach()
+        self._batches.append(outlet)
+        return outlet
+
+    def _add(self, plan: WindowPlan, sink: Sink) -> None:
+        self._attach()
+        self._outputs.append((plan, sink))
+
+    def _attach(self) -> None:
+        if not self._outputs and not self._batches:
             self._app.service(self)  # pyright: ignore[reportArgumentType] - faust takes an instance as well as a class
-        self._outputs.append((plan, topic))
+
+    # -- life --
 
     async def on_start(self) -> None:
         address = address_of(self._app)
-        self._consumer = new_consumer(address, f"{id_of(self._app)}-cep-{'-'.join(self._plan.topics)}")
+        self._group = f"{id_of(self._app)}-cep-{'+'.join(self._plan.topics)}"
+        self._consumer = new_consumer(address, self._group)
         self._producer = new_producer(address)
         await self._producer.start()
         await self._consumer.start()
         if self._plan.is_committed:
             self._ticks = new_consumer(address, None)
             await self._ticks.start()
-            subscribe(self._consumer, [topic + TIME_VIEW for topic in self._plan.topics], self._stand_by)
-        else:
-            self._consumer.assign(await self._all_partitions())
-
-    def _stand_by(self) -> None:
-        self._pipeline = None
 
     async def on_stop(self) -> None:
+        await self.revoking()
         for client in (self._consumer, self._ticks, self._producer):
             if client is not None:
                 await client.stop()
 
-    async def _all_partitions(self) -> list[Place]:
-        assert self._consumer is not None
-        found: list[Place] = []
-        for topic in self._plan.topics:
-            partitions = await partitions_of(self._consumer, topic)
-            if not partitions:
-                raise SourceError(f"topic {topic!r} does not exist")
-            found += partitions
-        return found
+    async def revoking(self) -> None:
+        """The work may go to another worker: the step under way ends and commits first."""
+        try:
+            async with asyncio.timeout(HANDOVER_S), self._step_lock:
+                self._work = None
+        except TimeoutError:
+            log.warning("%s: a step takes longer than %s s; its rows may come twice", self._group, HANDOVER_S)
+            self._work = None
+
+    def assigned(self) -> None:
+        """Positions are those of the committed offsets again, so the state has to be as well."""
+        self._work = None
 
     @Service.task
     async def _run(self) -> None:
         assert self._consumer is not None
+        await self._prepare()
+        subscribe(self._consumer, self._sources, self)
         while not self.should_stop:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
-            if not await self._has_work():
-                continue
-            await (self._take_views(fetched) if self._plan.is_committed else self._take_topics(fetched))
-            await self._step()
+            try:
+                fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=RECORDS_MAX)
+                async with self._step_lock:
+                    await self._take(fetched)
+            except Exception as error:
+                if self.should_stop:
+                    return  # the clients are being closed under us
+                if not is_passing(error):
+                    raise
+                log.warning("%s begins again from its last commit in %s s: %r", self._group, RETRY_S, error)
+                self._work = None
+                await self.sleep(RETRY_S)
 
-    async def _has_work(self) -> bool:
-        """Whether the whole input is assigned to this worker; (re)builds the pipeline when it newly is."""
+    async def _prepare(self) -> None:
+        """Wait until the topics exist, and make those of the results. Raises: SourceError, OutputError."""
+        told = False
+        async with Topics(address_of(self._app)) as topics:
+            while missing := await topics.missing_of(self._plan.topics):
+                if not told:
+                    log.warning("%s waits for %s, which the broker does not have yet", self._group, missing)
+                    told = True
+                await self.sleep(RETRY_S)
+                if self.should_stop:
+                    return
+            for source in await topics.missing_of(self._sources):
+                raise SourceError(
+                    f"the broker has no {source!r}: it commits no watermarks for this topic"
+                    ' (a topic with a schema has them); cep.merge(..., watermarks="guessed") reads any topic'
+                )
+            wanted = [sink.topic for _, sink in self._outputs if isinstance(sink, TopicSink)]
+            for topic in await topics.missing_of(wanted) if wanted else ():
+                conf = self._app.conf
+                await topics.create(topic, conf.topic_partitions, conf.topic_replication_factor)
+
+    async def _take(self, fetched: Mapping[Place, Sequence[Record]]) -> None:
         assert self._consumer is not None
+        if self.should_stop:
+            return
         assigned = self._consumer.assignment()
         if not assigned:
-            self._stand_by()
-            return False
-        if self._plan.is_committed and len(assigned) != len(self._plan.topics):
-            raise SourceError(f"the group split the views: {sorted(assigned)}")
-        if self._pipeline is None:
-            await self._begin()
-            return False
-        return True
+            self._work = None
+            return
+        if self._work is None:
+            self._work = await self._begin(assigned)
+            return  # what was fetched is older than the place where the work begins
+        work = self._work
+        await (self._take_views(work, fetched) if self._plan.is_committed else self._take_topics(work, fetched))
+        await self._step(work)
 
     # -- begin where the last worker left off --
 
-    async def _begin(self) -> None:
+    async def _begin(self, assigned: frozenset[Place]) -> _Work:
         assert self._consumer is not None
         resumes: list[Resume] = []
         emitted_ms = NEVER_MS
-        for topic in self._plan.topics:
-            resume, given_ms = await self._committed_of(topic)
+        for source in self._sources:
+            places = sorted(place for place in assigned if place.topic == source)
+            if not places:
+                raise SourceError(f"{source!r} is gone, and with it a part of the stream")
+            resume, given_ms = await self._committed_of(places)
             resumes.append(resume)
             emitted_ms = max(emitted_ms, given_ms)
-        self._views, self._topics = [], []
-        for stream, (topic, resume) in enumerate(zip(self._plan.topics, resumes, strict=True)):
+        for source, resume in zip(self._sources, resumes, strict=True):
             for partition, offset in resume.offsets.items():
-                self._consumer.seek(Place(self._source_of(topic), partition), offset)
-            if self._plan.is_committed:
-                self._views.append(ViewReader(stream, resume))
-            else:
-                guess = GuessedWatermark(
-                    resume.offsets, lateness_ms=self._plan.lateness_ms, idle_ms=self._plan.idle_ms, now_ms=_now_ms()
-                )
-                self._topics.append(TopicReader(stream, resume, guess))
-        if self._ticks is not None:
-            tick_partitions = [Place(topic + TICKS_VIEW, 0) for topic in self._plan.topics]
-            self._ticks.assign(tick_partitions)
-            for partition, resume in zip(tick_partitions, resumes, strict=True):
-                self._ticks.seek(partition, resume.tick)  # tick n stands at offset n - 1
-        self._pipeline = Pipeline(
+                self._consumer.seek(Place(source, partition), offset)
+        self._consumer.resume(*self._consumer.paused())
+        await self._seek_ticks(resumes)
+        is_committed = self._plan.is_committed
+        pipeline = Pipeline(
             range(len(resumes)),
             [plan for plan, _ in self._outputs],
             complete_ms=[resume.watermark_ms for resume in resumes],
             emitted_ms=emitted_ms,
         )
-        log.info("%s begins at %s, rows given up to %s", self._plan.topics, resumes, emitted_ms)
+        log.info("%s begins at %s, rows given up to %s", self._group, resumes, emitted_ms)
+        self._late_told = 0
+        return _Work(
+            pipeline,
+            [ViewReader(stream, resume) for stream, resume in enumerate(resumes)] if is_committed else [],
+            [] if is_committed else [self._topic_reader(stream, resume) for stream, resume in enumerate(resumes)],
+        )
 
-    async def _committed_of(self, topic: str) -> tuple[Resume, int]:
-        """Where the input begins, and up to where rows have been given."""
+    async def _seek_ticks(self, resumes: Sequence[Resume]) -> None:
+        if self._ticks is None:
+            return
+        places = [Place(topic + TICKS_VIEW, 0) for topic in self._plan.topics]
+        self._ticks.assign(places)
+        for place, resume in zip(places, resumes, strict=True):
+            self._ticks.seek(place, resume.tick)  # tick n stands at offset n - 1
+
+    def _topic_reader(self, stream: int, resume: Resume) -> TopicReader:
+        now_ms = _now_ms()
+        guess = GuessedWatermark(
+            resume.offsets, lateness_ms=self._plan.lateness_ms, idle_ms=self._plan.idle_ms, now_ms=now_ms
+        )
+        for partition, greatest_ms in resume.greatest_ms.items():
+            guess.saw(partition, greatest_ms, now_ms)
+        return TopicReader(stream, resume, guess)
+
+    async def _committed_of(self, places: Sequence[Place]) -> tuple[Resume, int]:
+        """Where an input begins, and up to where rows have been given. Raises: SourceError, PlanError."""
         assert self._consumer is not None
-        source = self._source_of(topic)
-        partitions = sorted(p for p in self._consumer.assignment() if p.topic == source)
-        found = await committed(self._consumer, partitions)
+        found = await committed(self._consumer, places)
+        firsts = await self._consumer.beginning_offsets(places)
+        ends = await self._consumer.end_offsets(places)
         offsets: dict[int, int] = {}
+        greatest: dict[int, int] = {}
         tick, watermark_ms, emitted_ms = 0, NEVER_MS, NEVER_MS
-        for partition in partitions:
-            known = found.get(partition)
+        for place in places:
+            known = found.get(place)
             if known is None:
-                offsets[partition.partition] = (await self._consumer.beginning_offsets([partition]))[partition]
+                offsets[place.partition] = firsts[place]
                 continue
-            offsets[partition.partition] = known.offset
+            if not firsts[place] <= known.offset <= ends[place]:
+                raise SourceError(
+                    f"{place.topic!r} {place.partition} holds {firsts[place]} to {ends[place]}, the app stopped at"
+                    f" {known.offset}: what it needs is gone; delete the group {self._group!r} to begin anew"
+                )
+            offsets[place.partition] = known.offset
             state = msgspec.json.decode(known.metadata, type=_Given)
-            tick, watermark_ms, emitted_ms = state.tick, state.watermark, max(emitted_ms, state.emitted)
-        return Resume(offsets, tick, watermark_ms), emitted_ms
+            if state.plans != self._plans_digest:
+                raise PlanError(
+                    f"the results asked for are not those that {self._group!r} committed: open windows would be"
+                    " wrong; give the app a new id or version"
+                )
+            tick, watermark_ms = state.tick, state.watermark
+            greatest[place.partition] = state.greatest
+            emitted_ms = max(emitted_ms, state.emitted)
+        return Resume(offsets, tick, watermark_ms, greatest), emitted_ms
 
-    def _source_of(self, topic: str) -> str:
-        return topic + TIME_VIEW if self._plan.is_committed else topic
+    @property
+    def _plans_digest(self) -> str:
+        plans = [
+            (plan.name, plan.size_ms, plan.origin_ms, plan.by, [a.columns for a in plan.aggregates], sink.name)
+            for plan, sink in self._outputs
+        ]
+        return hashlib.blake2s(msgspec.json.encode(plans), digest_size=8).hexdigest()
 
     # -- one step --
 
-    async def _take_views(self, fetched: Mapping[Place, Sequence[Record]]) -> None:
+    async def _take_views(self, work: _Work, fetched: Mapping[Place, Sequence[Record]]) -> None:
         assert self._ticks is not None
-        assert self._pipeline is not None
         ticks = await self._ticks.getmany(timeout_ms=0, max_records=RECORDS_MAX)
-        for stream, topic in enumerate(self._plan.topics):
-            reader = self._views[stream]
+        for stream, (topic, reader) in enumerate(zip(self._plan.topics, work.views, strict=True)):
             reader.records(fetched.get(Place(topic + TIME_VIEW, 0), ()))
             found = ticks.get(Place(topic + TICKS_VIEW, 0), ())
             reader.ticks(tick_of(record.value) for record in found)
-            self._pipeline.feed(stream, reader.arrived())
+            work.pipeline.feed(stream, reader.arrived())
 
-    async def _take_topics(self, fetched: Mapping[Place, Sequence[Record]]) -> None:
+    async def _take_topics(self, work: _Work, fetched: Mapping[Place, Sequence[Record]]) -> None:
         assert self._consumer is not None
-        assert self._pipeline is not None
-        for stream, topic in enumerate(self._plan.topics):
-            reader = self._topics[stream]
-            for partition in self._consumer.assignment():
-                if partition.topic == topic:
-                    end = self._consumer.highwater(partition)
-                    reader.records(partition.partition, fetched.get(partition, ()), end, _now_ms())
-            self._pipeline.feed(stream, reader.arrived(_now_ms()))
+        for stream, (topic, reader) in enumerate(zip(self._plan.topics, work.topics, strict=True)):
+            for place in self._consumer.assignment():
+                if place.topic == topic:
+                    end = self._consumer.highwater(place)
+                    is_at_end = end is not None and await self._consumer.position(place) >= end
+                    reader.records(place.partition, fetched.get(place, ()), _now_ms(), is_at_end=is_at_end)
+            work.pipeline.feed(stream, reader.arrived(_now_ms()))
 
-    async def _step(self) -> None:
-        assert self._pipeline is not None
+    async def _step(self, work: _Work) -> None:
         assert self._producer is not None
-        _, rows_by_plan = self._pipeline.step()
-        sent = [
-            await self._producer.send(
-                topic,
-                orjson.dumps(row.values),
-                row.key.encode(),
-                timestamp_ms=row.timestamp_ms,
-                headers=[(ROW_HEADER, row.row_id.encode())],
-            )
-            for (_, topic), rows in zip(self._outputs, rows_by_plan, strict=True)
-            for row in rows
-        ]
-        for delivery in sent:
-            await delivery
-        self.row_count += len(sent)
-        if sent or time.monotonic() - self._committed_at_s >= COMMIT_EVERY_S:
-            await self._commit()
+        batch, rows_by_plan = work.pipeline.step()
+        for (_, sink), rows in zip(self._outputs, rows_by_plan, strict=True):
+            await sink.give(rows, self._producer)
+        if batch is not None:
+            for outlet in self._batches:
+                await outlet.give(batch)
+        self._align(work)
+        if any(rows_by_plan) or time.monotonic() - self._committed_at_s >= COMMIT_EVERY_S:
+            await self._commit(work)
 
-    async def _commit(self) -> None:
+    def _align(self, work: _Work) -> None:
+        """While many events wait, read only what holds the watermark."""
         assert self._consumer is not None
-        assert self._pipeline is not None
+        if work.pipeline.waiting_count <= ALIGN_ABOVE_EVENTS:
+            ahead: set[Place] = set()
+        elif self._plan.is_committed:
+            slowest = self._sources[work.pipeline.slowest]
+            ahead = {place for place in self._consumer.assignment() if place.topic != slowest}
+        else:
+            held = {
+                Place(topic, number)
+                for topic, reader in zip(self._plan.topics, work.topics, strict=True)
+                for number in reader.holding
+            }
+            ahead = set(self._consumer.assignment()) - held
+        paused = set(self._consumer.paused())
+        self._consumer.resume(*(paused - ahead))
+        self._consumer.pause(*(ahead - paused))
+
+    async def _commit(self, work: _Work) -> None:
+        assert self._consumer is not None
+        for _, sink in self._outputs:
+            await sink.settle()
+        for outlet in self._batches:
+            await outlet.settle()
+        if self._work is not work:
+            return  # the work was taken away meanwhile; whoever has it gives the same rows again
         self._committed_at_s = time.monotonic()
-        needed_ms = self._pipeline.needed_ms
+        pipeline = work.pipeline
+        needed_ms = pipeline.needed_ms
         offsets: dict[Place, Committed] = {}
-        for topic, reader in zip(self._plan.topics, self._views or self._topics, strict=True):
+        for source, reader in zip(self._sources, work.views or work.topics, strict=True):
             resume = reader.resume_at(needed_ms)
-            state = _Given(resume.tick, resume.watermark_ms, self._pipeline.emitted_ms)
             for partition, offset in resume.offsets.items():
-                place = Place(self._source_of(topic), partition)
-                offsets[place] = Committed(offset, msgspec.json.encode(state).decode())
-        await commit(self._consumer, offsets)
+                greatest_ms = resume.greatest_ms.get(partition, NEVER_MS)
+                state = _Given(resume.tick, resume.watermark_ms, greatest_ms, pipeline.emitted_ms, self._plans_digest)
+                offsets[Place(source, partition)] = Committed(offset, msgspec.json.encode(state).decode())
+        if not await commit(self._consumer, offsets):
+            log.warning("%s was given to another worker", self._group)
+            self._work = None
+        if pipeline.late_count > self._late_told:
+            log.warning("%s: %s events came late so far and are in no window", self._group, pipeline.late_count)
+            self._late_told = pipeline.late_count
 
 
 def _now_ms() -> int:

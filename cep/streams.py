@@ -17,6 +17,7 @@ from .errors import NonFinalInputError, PlanError
 from .windows import WindowPlan
 
 if TYPE_CHECKING:
+    from .outlets import BatchOutlet, RowOutlet
     from .shell import Runner
 
 
@@ -45,6 +46,16 @@ class EventStream:
 
     def tumbling(self, size: str | int, *, origin: str | int = 0) -> Windowed:
         return Grouped(self, ()).tumbling(size, origin=origin)
+
+    def batches(self, *, max_rows: int = 8_192) -> BatchOutlet:
+        """A channel of `Batch`: the events in total order with their watermark, for an agent of this app.
+
+        An item is committed once the agent has come back for the next one: after a crash it may come again, split
+        otherwise. Late events stand in `late` of the batch that follows them, and may come again after any restart.
+        """
+        if max_rows < 1:
+            raise PlanError(f"batches of {max_rows} events, must be at least 1")
+        return self.runner.hand_batches(max_rows)
 
     def claim(self, name: str) -> None:
         """No other result of this stream may have this name: row ids are made from it. Raises: PlanError."""
@@ -110,6 +121,10 @@ class FinalResults:
         if exactly_once:
             raise PlanError("exactly_once needs transactions, which are not built yet: rows carry deterministic ids")
         self.stream.runner.publish(self.plan, topic)
+
+    def rows(self) -> RowOutlet:
+        """A channel of `Row`, for an agent of this app; committed once the agent has come back for the next one."""
+        return self.stream.runner.hand_rows(self.plan)
 
 
 def check_topics(topics: Sequence[str]) -> tuple[str, ...]:

@@ -61,10 +61,10 @@ def test_a_view_resumes_after_the_last_tick_below_what_is_needed() -> None:
 def test_a_topic_resumes_before_every_event_that_is_needed() -> None:
     guess = GuessedWatermark([0, 1], lateness_ms=5, idle_ms=100, now_ms=0)
     reader = TopicReader(0, Resume({0: 0, 1: 0}, 0, NEVER_MS), guess)
-    reader.records(0, [Rec(0, 10), Rec(1, 30)], 4, 1)
-    reader.records(0, [Rec(2, 20), Rec(3, 40)], 4, 2)
+    reader.records(0, [Rec(0, 10), Rec(1, 30)], 1, is_at_end=False)
+    reader.records(0, [Rec(2, 26), Rec(3, 40)], 2, is_at_end=True)
     assert reader.arrived(3).watermark_ms == NEVER_MS  # partition 1 has said nothing yet
-    reader.records(1, [Rec(0, 50, 1)], 1, 4)
+    reader.records(1, [Rec(0, 50, 1)], 4, is_at_end=True)
     assert reader.arrived(5).watermark_ms == 35
     assert reader.resume_at(25).offsets == {0: 0, 1: 0}
     assert reader.resume_at(31).offsets == {0: 2, 1: 0}
