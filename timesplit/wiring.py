@@ -4,6 +4,7 @@ DataDirectory ─ RaftHost (disk, writer thread) ─ Node (catalog, shards, grou
 """
 
 import logging
+import platform
 import random
 import time
 import uuid
@@ -102,7 +103,7 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
             node_id=directory.node_id,
             cluster_id=directory.cluster_id,
             disk_id=directory.disk_id.encode(),
-            host=settings.host,
+            host=settings.host or platform.node(),
             auto_create_topics=settings.auto_create_topics,
             partitions=settings.partitions,
             shards_per_node=settings.shards_per_node,
