@@ -6,6 +6,8 @@ from typing import cast
 import numpy as np
 
 from store.batches import BatchHeader, read_header, stamp_append_time, timestamps_and_offsets
+from store.blocks import Int64Array
+from store.errors import BatchError
 from store.offset_index import BatchPlace, OffsetIndex
 
 from .admission import TopicPolicy, check_batch
@@ -166,9 +168,7 @@ class Partition:
 
     def _greatest_in(self, place: BatchPlace, first_offset: int) -> FoundOffset | None:
         """The first of the records with the greatest timestamp, of those from `first_offset` on."""
-        batch = self._shard.group.read(place.segment, place.position, place.length)
-        header = read_header(batch)
-        timestamps, offsets = timestamps_and_offsets(batch, header)
+        header, timestamps, offsets = self._decoded(place)
         shown = np.flatnonzero(offsets >= first_offset)
         if not len(shown):
             return None
@@ -177,14 +177,23 @@ class Partition:
 
     def _first_in(self, place: BatchPlace, timestamp_ms: int, first_offset: int) -> FoundOffset | None:
         """The first record of a batch at or after both."""
-        batch = self._shard.group.read(place.segment, place.position, place.length)
-        header = read_header(batch)
-        timestamps, offsets = timestamps_and_offsets(batch, header)
+        header, timestamps, offsets = self._decoded(place)
         rows = np.flatnonzero((timestamps >= timestamp_ms) & (offsets >= first_offset))
         if not len(rows):
             return None
         row = int(rows[0])
         return FoundOffset(int(offsets[row]), int(timestamps[row]), header.leader_epoch)
+
+    def _decoded(self, place: BatchPlace) -> tuple[BatchHeader, Int64Array, Int64Array]:
+        """Header, timestamps and offsets of a batch; none if its records are no records."""
+        batch = self._shard.group.read(place.segment, place.position, place.length)
+        header = read_header(batch)
+        try:
+            return header, *timestamps_and_offsets(batch, header)
+        except BatchError:
+            # Only a topic whose records nobody parsed at admission can hold such a batch. It has no events.
+            none = np.empty(0, np.int64)
+            return header, none, none
 
 
 def _greatest_places(index: OffsetIndex, log_start: int, end_offset: int) -> list[BatchPlace]:

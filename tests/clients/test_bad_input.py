@@ -120,6 +120,21 @@ def test_one_bad_partition_refuses_itself_alone(bad_node: ServedNode) -> None:
         assert [kafka.end("plain", partition) for partition in (0, 1)] == [ends[0] + 2, ends[1]]
 
 
+def test_a_batch_that_nobody_can_read_hides_no_offset_of_a_time(bad_node: ServedNode) -> None:
+    """A topic without schema stores what it does not parse, as long as the batch around it is right."""
+    bad_node.post_json("/api/v1/topics", {"name": "unread", "partitions": 1})
+    at = now_ms()
+    with BlockingKafka(bad_node.kafka) as kafka:
+        assert kafka.append("unread", 0, [Record(0, at, None, b"before")]) == 0
+        for number, name in enumerate(("garbage as gzip", "a record longer than the batch", "a zstd bomb")):
+            assert kafka.produce("unread", 0, STREAM[name].batch(at + 10)) == (ErrorCode.NONE, number + 1)
+        assert kafka.append("unread", 0, [Record(0, at + 5, None, b"behind")]) == 4
+        found = [kafka.offset_at("unread", 0, time_ms) for time_ms in (at - 1, at, at + 1, at + 5, at + 6)]
+        assert found == [(0, at), (0, at), (4, at + 5), (4, at + 5), (-1, -1)]
+    (row,) = bad_node.get_json("/api/v1/topics/unread/aggregate")["rows"]
+    assert row["count"] == 2
+
+
 def test_values_that_are_no_json_are_stored_counted_and_have_no_attributes(bad_node: ServedNode) -> None:
     bad_node.post_json("/api/v1/topics", {"name": "values", "partitions": 1, "schema": {"n": "long"}})
     values = [b"no json", b"\xff\xfe", b"[1]", b'{"n":"1"}', b'{"n":5}', None, b'{"n":1', b"", b'{"n":1}trailing']
