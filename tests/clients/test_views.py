@@ -203,6 +203,21 @@ def test_late_events_are_refused_as_a_whole_batch_under_reject(node: ServedNode)
         assert kafka.end("late-reject.__late", 0) == 0
 
 
+def test_late_stays_late_after_a_kill(own_node: ServedNode) -> None:
+    own_node.start()
+    refusing, aside = (make_late(own_node, f"late-{policy}", policy) for policy in ("reject", "side"))
+    own_node.kill()
+    own_node.start()
+    with BlockingKafka(own_node.kafka) as kafka:
+        late = build(rows_at(refusing + 20), base_offset=0)
+        assert kafka.produce("late-reject", 0, late) == (ErrorCode.INVALID_TIMESTAMP, -1)
+        kafka.append("late-side", 0, rows_at(aside + 20, aside + 40))
+        rows = read_view(kafka, "late-side.__time", 0, 4)
+        assert [row.timestamp_ms - aside for row in rows] == [0, 10, 20, 40]
+        (kept,) = read_view(kafka, "late-side.__late", 0, 1)
+        assert dict(kept.headers)[ORIGIN] == b"0:3"
+
+
 @pytest.mark.parametrize("kind", ["__time", "__time.keyed", "__ticks", "__late"])
 def test_views_take_no_records(node: ServedNode, kind: str) -> None:
     topic = f"written-{kind.strip('_').replace('.', '-')}"
