@@ -157,11 +157,12 @@ def aggregated(
 ) -> list[dict[str, Value]]:
     """The rows that an aggregate over these events (in total order) must have."""
     groups: dict[tuple[Value, ...], list[Event]] = {}
-    for event in events:
-        start = None if every_ms is None else event.timestamp_ms // every_ms * every_ms
-        groups.setdefault((start, *(_column(event, name) for name in by)), []).append(event)
-    if every_ms is None and not by and not groups:
-        groups[None,] = []
+    if every_ms is None and not by:
+        groups[None,] = list(events)
+    else:
+        for event in events:
+            start = None if every_ms is None else event.timestamp_ms // every_ms * every_ms
+            groups.setdefault((start, *(_column(event, name) for name in by)), []).append(event)
     rows: list[dict[str, Value]] = []
     for key in sorted(groups, key=lambda values: [(value is not None, value) for value in values]):
         row: dict[str, Value] = {}
@@ -169,8 +170,9 @@ def aggregated(
             assert isinstance(key[0], int)
             row |= {"window_start": key[0], "window_end": key[0] + every_ms}
         row |= dict(zip(by, key[1:], strict=True))
+        columns: dict[str, list[Value]] = {}
         for measure in measures:
-            row |= _measured(groups[key], measure)
+            row |= _measured(groups[key], measure, columns)
         rows.append(row)
     return rows
 
@@ -179,12 +181,15 @@ def _column(event: Event, name: str) -> Value:
     return event.partition if name == "_partition" else event.attributes[name]
 
 
-def _measured(events: Sequence[Event], measure: str) -> dict[str, Value]:
+def _measured(events: Sequence[Event], measure: str, columns: dict[str, list[Value]]) -> dict[str, Value]:
+    """`columns` remembers the values of an attribute that are not null, for the next measure of the same events."""
     function, _, rest = measure.partition("(")
     name = rest.removesuffix(")")
     if not name:
         return {"count": len(events)}
-    values = [value for event in events if (value := event.attributes[name]) is not None]
+    if name not in columns:
+        columns[name] = [value for event in events if (value := event.attributes[name]) is not None]
+    values = columns[name]
     found: Value = None
     match function:
         case "count":
