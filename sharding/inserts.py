@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from store import batches
@@ -55,11 +56,18 @@ Outcome = Place | Exception
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Records by their row in the call, and their bytes; or what is wrong with them."""
+    """Records by their row in the call, and their bytes."""
 
     partition: int
     rows: Sequence[int]
     content: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    partitions: Sequence[int]
+    batches: Sequence[_Batch]
+    refused: Sequence[tuple[int, Exception]]
 
 
 class Inserts:
@@ -78,17 +86,18 @@ class Inserts:
         Raises: UnknownPartitionError, NotLeaderError; then nothing was stored.
         """
         now_ms = self._now_ms()
-        rows_of = self._rows_by_partition(topic, records)
-        partitions = {index: self._node.partition(topic, index) for index in rows_of}
         bytes_max = min(BATCH_BYTES_MAX, integer_of(topic.configs, "max.message.bytes"))
+
+        def build() -> _Built:
+            return _built(records, self._rows_by_partition(topic, records), now_ms, bytes_max)
+
+        # Hashing and building are pure computing over up to 100,000 records: they must not hold up the loop.
+        built = await anyio.to_thread.run_sync(build, limiter=self._limiter)
+        partitions = {index: self._node.partition(topic, index) for index in built.partitions}
         outcomes: list[Outcome] = [TimedOutError("no answer in time: the record may be stored")] * len(records)
-        # Building is pure computing over up to 100,000 records: it must not hold up the loop.
-        built, refused = await anyio.to_thread.run_sync(
-            lambda: _built(records, rows_of, now_ms, bytes_max), limiter=self._limiter
-        )
-        for row, error in refused:
+        for row, error in built.refused:
             outcomes[row] = error
-        await _Appends(outcomes).run(built, partitions, now_ms)
+        await _Appends(outcomes).run(built.batches, partitions, now_ms)
         return outcomes
 
     def _rows_by_partition(self, topic: Topic, records: Sequence[NewRecord]) -> dict[int, list[int]]:
@@ -123,6 +132,8 @@ class _Appends:
             if error is not None:
                 refused[batch.partition] = error
                 self._settle(batch.rows, error)
+            # Each batch costs a look at all its timestamps: others get their turn between two.
+            await anyio.lowlevel.checkpoint()
         if self._pending:
             with anyio.move_on_after(APPEND_DEADLINE_S):
                 await self._done.wait()
@@ -150,9 +161,7 @@ class _Appends:
             self._outcomes[row] = error
 
 
-def _built(
-    records: Sequence[NewRecord], rows_of: dict[int, list[int]], now_ms: int, bytes_max: int
-) -> tuple[list[_Batch], list[tuple[int, Exception]]]:
+def _built(records: Sequence[NewRecord], rows_of: dict[int, list[int]], now_ms: int, bytes_max: int) -> _Built:
     built: list[_Batch] = []
     refused: list[tuple[int, Exception]] = []
 
@@ -179,7 +188,7 @@ def _built(
             gathered.append(row)
             size += row_bytes
         build(partition, gathered)
-    return built, refused
+    return _Built(list(rows_of), built, refused)
 
 
 def _size_bound(record: NewRecord) -> int:

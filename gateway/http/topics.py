@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 import anyio
 import anyio.to_thread
 import msgspec
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -40,7 +41,7 @@ class TopicWanted(msgspec.Struct, forbid_unknown_fields=True):
     configs: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
-class RecordWanted(msgspec.Struct, forbid_unknown_fields=True):
+class RecordWanted(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """One record: `value` is any JSON value, stored as its JSON text; null: no value. Text keys. ms, default now."""
 
     value: msgspec.Raw
@@ -51,9 +52,9 @@ class RecordWanted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RecordsWanted(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of POST /topics/{t}/records."""
+    """Body of POST /topics/{t}/records. Each record is read for itself, so that other threads get their turn."""
 
-    records: list[RecordWanted]
+    records: list[msgspec.Raw]
 
 
 def topic_json(node: NodeApi, topic: Topic) -> dict[str, object]:
@@ -118,11 +119,7 @@ class Topics:
             outcomes = await self._inserts.insert(topic, records)
         refused = failures(outcomes)
         self._metrics.rows_inserted += len(outcomes) - len(refused)
-        places = [_place_json(outcome) for outcome in outcomes]
-        if refused:
-            # The first refusal speaks for all; the places say what is stored in spite of it.
-            return of_error(refused[0], refused=len(refused), records=places)
-        return JSONResponse({"ack": "quorum", "records": places})
+        return await self._computed(len(body), lambda: _inserted(outcomes, refused))
 
     def _topic(self, request: Request) -> Topic:
         return self._node.topic(request.path_params["topic"])
@@ -133,19 +130,29 @@ class Topics:
         return await anyio.to_thread.run_sync(work, limiter=self._limiter)
 
 
+def _inserted(outcomes: Sequence[Outcome], refused: Sequence[Exception]) -> Response:
+    places = [_place_json(outcome) for outcome in outcomes]
+    if refused:
+        # The first refusal speaks for all; the places say what is stored in spite of it.
+        return of_error(refused[0], refused=len(refused), records=places)
+    return Response(orjson.dumps({"ack": "quorum", "records": places}), media_type="application/json")
+
+
 def _place_json(outcome: Outcome) -> dict[str, int] | None:
     return {"partition": outcome.partition, "offset": outcome.offset} if isinstance(outcome, Place) else None
 
 
 def _new_records(body: bytes, *, is_lines: bool) -> list[NewRecord]:
     if is_lines:
-        lines = [line for line in body.split(b"\n") if line.strip()]
-        _check_count(lines)
-        wanted: Sequence[RecordWanted] = [_decoded(line, RecordWanted) for line in lines]
+        found: Sequence[bytes | msgspec.Raw] = [line for line in body.split(b"\n") if line.strip()]
     else:
-        wanted = _decoded(body, RecordsWanted).records
-    _check_count(wanted)
-    return [_new_record(one) for one in wanted]
+        found = _decoded(body, RecordsWanted).records
+    _check_count(found)
+    decoder = msgspec.json.Decoder(RecordWanted)
+    try:
+        return [_new_record(decoder.decode(one)) for one in found]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise HttpError(400, str(error)) from error
 
 
 def _check_count(records: Sequence[object]) -> None:
