@@ -33,6 +33,11 @@ def drag(page: Page, start: float, end: float) -> None:
     page.mouse.up()
 
 
+def refresh(page: Page) -> None:
+    """What the page does by itself every two seconds, now."""
+    page.evaluate("() => window.dispatchEvent(new Event('resize'))")
+
+
 def wait_until_asked(page: Page, name: str, *, other_than: str) -> None:
     page.wait_for_function(
         "([name, old]) => { const a = document.querySelector('#asked a');"
@@ -161,12 +166,15 @@ def test_an_error_of_the_api_is_shown_and_goes_away(page: Page) -> None:
         " const problem = {title: 'NOT_LEADER_OR_FOLLOWER', detail: 'the leader moved'};"
         " window.fetch = async () => new Response(JSON.stringify(problem), {status: 503}); }"
     )
+    refresh(page)
     page.wait_for_selector("#problem:not([hidden])")
     assert page.locator("#problem").inner_text() == "NOT_LEADER_OR_FOLLOWER: the leader moved"
     page.evaluate("() => { window.fetch = async () => { throw new TypeError('gone'); }; }")
+    refresh(page)
     page.wait_for_function("() => document.querySelector('#problem').textContent.includes('does not answer')")
     assert page.locator("#plot canvas").count() == 2  # what was shown stays
     page.evaluate("() => { window.fetch = window.real; }")
+    refresh(page)
     page.wait_for_selector("#problem", state="hidden")
 
 

@@ -1,11 +1,14 @@
 """Settings: precedence, bounds, and what is refused because it is not built."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from timesplit.errors import SettingsError
 from timesplit.settings import Origin, Settings, address, load
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
@@ -60,3 +63,11 @@ def test_addresses() -> None:
     for bad in ("", ":1", "a:", "a:x", "a:70000"):
         with pytest.raises(SettingsError):
             address(bad, "x")
+
+
+def test_every_setting_is_acted_on_or_refused() -> None:
+    refused = {"workers", "members", "join"}
+    only_checked = {"peer"}
+    wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in ("wiring", "doors", "lifecycle"))
+    unused = {s.name for s in fields(Settings) if f"settings.{s.name}" not in wired}
+    assert unused == refused | only_checked

@@ -25,7 +25,7 @@ export function drawPlot(place, { rows, name, span, watermark, pick, read }) {
   const quiet = css("--quiet"), font = `12px ${getComputedStyle(document.body).fontFamily}`;
   const lines = { stroke: css("--line"), width: 1 };
   const axis = { stroke: quiet, font, grid: lines, ticks: { ...lines, size: 5 } };
-  const count = Math.max(2, Math.floor((width - LEFT - RIGHT) / 110));
+  const count = Math.max(2, Math.floor((width - LEFT - RIGHT) / 90));
   const timeAxis = (isShown) => ({
     ...axis, size: isShown ? 34 : 0,
     splits: () => marks(span[0], span[1], count).map(({ at }) => at / 1000),

@@ -44,7 +44,7 @@ export function drawSplits(place, { splits, watermark, range, pick }) {
   const bottom = 10 + (Math.max(...lanes) + 1) * (ROW + GAP);
   const height = bottom + AXIS;
   const picture = svg("svg", { width, height, role: "img", "aria-label": `${dated.length} time splits` });
-  for (const { at, text } of marks(span[0], span[1], Math.max(2, Math.floor(inner / 110)))) {
+  for (const { at, text } of marks(span[0], span[1], Math.max(2, Math.floor(inner / 90)))) {
     picture.append(svg("line", { class: "grid", x1: x(at), x2: x(at), y1: 6, y2: bottom }));
     const isLast = x(at) > width - 60;
     picture.append(svg("text", { x: x(at), y: height - 8, "text-anchor": isLast ? "end" : "middle" }, text));
