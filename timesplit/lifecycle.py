@@ -57,8 +57,8 @@ async def _serve(settings: Settings) -> None:
             tasks.start_soon(doors.probe.run)
             tasks.start_soon(_stop_on_signal, must_stop)
             # What start made stays: the collector need not look at it again.
-            gc.collect()
             gc.freeze()
+            gc.enable()
             doors.is_ready[0] = True
             print("ready", flush=True)  # noqa: T201 - scripts wait for this line
             await must_stop.wait()

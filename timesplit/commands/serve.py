@@ -1,5 +1,6 @@
 """`timesplit serve`: run one node until SIGTERM or Ctrl-C."""
 
+import gc
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def command(config: Path | None, *, is_print: bool, **options: Value | None) -> 
     if is_print:
         _print_settings(loaded)
         return 0
+    # Nearly all that a start makes stays: the collector would look at it in vain. It begins at `ready`.
+    gc.disable()
     from timesplit.lifecycle import serve
 
     return serve(loaded.settings)
