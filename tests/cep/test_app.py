@@ -34,14 +34,17 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
 
 
 @contextmanager
-def worker(node: ServedNode, app: str, topics: str, watermarks: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    node: ServedNode, app: str, topics: str, watermarks: str, folder: Path, *, module: str = "seconds"
+) -> Iterator[subprocess.Popen[bytes]]:
+    folder.mkdir(exist_ok=True)
     environment = {
         **os.environ,
         "APP": app, "BROKER": node.kafka, "TOPICS": topics, "WATERMARKS": watermarks, "DATADIR": str(folder),
     }  # fmt: skip
-    with (folder / f"{app}.log").open("ab") as log:
+    with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.cep.apps.seconds", "worker", "-l", "info"],
+            [sys.executable, "-m", f"tests.cep.apps.{module}", "worker", "--without-web", "-l", "info"],
             env=environment, cwd=ROOT, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -50,6 +53,13 @@ def worker(node: ServedNode, app: str, topics: str, watermarks: str, folder: Pat
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait(10)
+
+
+def says(folder: Path, text: str, within_s: float = 30.0) -> None:
+    end = time.monotonic() + within_s
+    while text not in (said := (folder / "log").read_text()):
+        assert time.monotonic() < end, f"the worker never said {text!r}: {said[-3000:]}"
+        time.sleep(0.05)  # a poll with a deadline
 
 
 def make(node: ServedNode, topic: str) -> None:
@@ -153,3 +163,70 @@ def test_two_streams_are_merged_in_event_time(node: ServedNode, tmp_path: Path) 
         until_ms = min(max(e[0] for e in found) for found in topics)
         wanted = brute_force(topics, until_ms)
         assert rows(node, "app-merged-out", len(wanted), is_unique=True) == wanted
+
+
+def test_one_worker_works_and_another_takes_over_when_it_is_killed(node: ServedNode, tmp_path: Path) -> None:
+    make(node, "pair")
+    first = produce(node, "pair", 1_500, seed=20)
+    active, idle = tmp_path / "active", tmp_path / "idle"
+    with worker(node, "app-pair", "pair", "committed", active) as killed:
+        half = brute_force([first], min(max(e[0] for e in first if e[1] == p) for p in range(3)) - 5_000)
+        assert rows(node, "app-pair-out", len(half), is_unique=True) == half
+        with worker(node, "app-pair", "pair", "committed", idle):
+            says(idle, "Successfully synced group app-pair-cep-pair")
+            says(active, "generation 2")  # it joined again and kept the work
+            assert "begins at" not in (idle / "log").read_text()
+            killed.send_signal(signal.SIGKILL)
+            node.post_json("/api/v1/topics/pair/splits/seal", None)
+            wanted = brute_force([first], max(e[0] for e in first))
+            assert rows(node, "app-pair-out", len(wanted), is_unique=False) == wanted
+            says(idle, "begins at")
+
+
+def test_a_topic_made_after_the_start_is_waited_for(node: ServedNode, tmp_path: Path) -> None:
+    with worker(node, "app-tardy", "tardy", "committed", tmp_path):
+        says(tmp_path, "waits for ['tardy']")
+        make(node, "tardy")
+        events = produce(node, "tardy", 600, seed=30)
+        node.post_json("/api/v1/topics/tardy/splits/seal", None)
+        wanted = brute_force([events], max(e[0] for e in events))
+        assert rows(node, "app-tardy-out", len(wanted), is_unique=True) == wanted
+
+
+def test_a_topic_without_watermarks_ends_the_worker_with_a_sentence(node: ServedNode, tmp_path: Path) -> None:
+    node.post_json("/api/v1/topics", {"name": "plain", "partitions": 1})
+    with worker(node, "app-plain", "plain", "committed", tmp_path) as process:
+        assert process.wait(30) != 0
+    assert "commits no watermarks for this topic" in (tmp_path / "log").read_text()
+
+
+def test_agents_take_final_rows_and_ordered_batches(node: ServedNode, tmp_path: Path) -> None:
+    make(node, "agents")
+    events = produce(node, "agents", 1_000, seed=40)
+    node.post_json("/api/v1/topics/agents/splits/seal", None)
+    until_ms = max(e[0] for e in events)
+    wanted = brute_force([events], until_ms)
+
+    def taken(name: str) -> list:
+        found = tmp_path / name
+        return [orjson.loads(line) for line in found.read_bytes().splitlines()] if found.exists() else []
+
+    with worker(node, "app-agents", "agents", "committed", tmp_path, module="agents"):
+        end = time.monotonic() + 40
+        while len(taken("rows")) < len(wanted) or sum(len(b[0]) for b in taken("batches")) < len(events):
+            assert time.monotonic() < end, (tmp_path / "log").read_text()[-3000:]
+            time.sleep(0.05)
+    found = [values for _, values in taken("rows")]
+    names = ("count", "sum(x)", "open(x)", "high(x)", "low(x)", "close(x)")
+    assert {(v["window_start"], v["g"]): tuple(v[n] for n in names) for v in found} == wanted
+    assert len(found) == len(wanted)
+    batches = taken("batches")
+    ordered = [tuple(order) for orders, _ in batches for order in orders]
+    assert [ts for ts, *_ in ordered] == sorted(e[0] for e in events)
+    assert ordered == sorted(ordered)
+    assert max(len(orders) for orders, _ in batches) <= 100
+    reached_ms = -1
+    for orders, watermark_ms in batches:
+        assert all(ts > reached_ms for ts, *_ in orders), "an event at or below a watermark that was given"
+        assert watermark_ms >= reached_ms
+        reached_ms = watermark_ms

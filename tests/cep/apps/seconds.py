@@ -9,7 +9,8 @@ from timesplit import cep
 app = faust.App(
     os.environ["APP"],
     broker=f"kafka://{os.environ['BROKER']}",
-    web_enabled=False,
+    broker_session_timeout=6.0,
+    broker_heartbeat_interval=2.0,
     topic_partitions=1,
     datadir=os.environ["DATADIR"],
 )
