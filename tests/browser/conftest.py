@@ -1,4 +1,7 @@
-"""One filled node and one Chromium for all tests of the page."""
+"""One filled node and one Chromium for all tests of the page.
+
+Playwright runs an event loop in this thread for as long as it is open: it must be closed before other modules begin.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
     node = ServedNode(tmp_path_factory.mktemp("page") / "data").start()
     try:
@@ -26,7 +29,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
         node.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     chromium = shutil.which("chromium")
     if chromium is None:
