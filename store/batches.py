@@ -52,6 +52,8 @@ OFFSET_DELTA_MAX: Final = (1 << 31) - 1
 
 assert HEADER_BYTES == 61
 
+_CODECS: Final = tuple(Compression)
+assert [int(codec) for codec in _CODECS] == list(range(len(_CODECS))), "a codec's number is its place"
 _PREFIX = struct.Struct(">qi")
 _LEADER_EPOCH = struct.Struct(">i")
 _CRC = struct.Struct(">I")
@@ -80,9 +82,9 @@ class BatchHeader(NamedTuple):
     def codec(self) -> Compression:
         """Raises: UnsupportedCompressionError."""
         code = self.attributes & CODEC_MASK
-        if code > Compression.ZSTD:
-            raise UnsupportedCompressionError(f"codec {code}, at most {int(Compression.ZSTD)}")
-        return Compression(code)
+        if code >= len(_CODECS):
+            raise UnsupportedCompressionError(f"codec {code}, at most {len(_CODECS) - 1}")
+        return _CODECS[code]
 
     @property
     def is_log_append_time(self) -> bool:
