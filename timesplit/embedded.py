@@ -263,7 +263,12 @@ async def _opened(settings: Settings) -> _Core:
         del group_id
         failed.append(error)
 
-    wired = wire_node(settings, open_directory(settings), on_failure)
+    directory = open_directory(settings)
+    try:
+        wired = wire_node(settings, directory, on_failure)
+    except BaseException:
+        directory.close()
+        raise
     try:
         await wired.start()
     except BaseException:
