@@ -103,7 +103,8 @@ def small_requests(address: str, pid: int, seconds: float) -> tuple[float, float
     """(requests/s, server CPU µs a request): 64 connections, each with one produce request of one record in flight."""
     host, port = address.rsplit(":", 1)
     topic = f"small-{uuid.uuid4().hex[:8]}"
-    AdminClient({"bootstrap.servers": address}).create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": address})
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
     batch = batches.build([Record(0, int(time.time() * 1000), None, os.urandom(100))], base_offset=0)
     body = struct.pack(">hhii", -1, 1, 10_000, 1) + struct.pack(">h", len(topic)) + topic.encode()
     body += struct.pack(">iii", 1, 0, len(batch)) + batch
@@ -136,6 +137,13 @@ def small_requests(address: str, pid: int, seconds: float) -> tuple[float, float
     return done / spent_s, cpu_s / done * 1e6
 
 
+def file_system_of(folder: str) -> str:
+    """The type of the file system: on one in memory our fdatasync would cost nothing."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    holding = [(point, kind) for point, kind in mounts if Path(folder).resolve().is_relative_to(point)]
+    return max(holding, key=lambda mount: len(mount[0]))[1]
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--runs", type=int, default=3)
@@ -151,6 +159,7 @@ def main() -> None:
         idle_mib = memory_mib(ours.pid)
         try:
             with ApacheKafka() as kafka:
+                print(f"data of both in {folder} ({file_system_of(folder)}), load average {os.getloadavg()[0]:.1f}")
                 print(f"ready: ours {ours.ready_s:.2f} s, Kafka {kafka.ready_s:.2f} s")
                 print(f"idle memory: ours {idle_mib:.0f} MiB, Kafka {memory_mib(kafka.pid):.0f} MiB")
                 for size, acks in ROWS:
