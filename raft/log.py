@@ -16,7 +16,8 @@ from .errors import SegmentReleasedError
 from .interfaces import GroupId, Index, Place, Term
 from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 
-MAPPED_MAX = 32
+# Each holds a file descriptor and counts as resident memory while it is read: 512 MiB of segments a shard.
+MAPPED_MAX = 8
 
 
 class PlacedEntry(NamedTuple):
@@ -165,7 +166,7 @@ class SegmentLog:
         )
 
     def _view(self, segment: int) -> memoryview:
-        """The segment's mapping. Each holds a file descriptor, so only the last made ones are kept."""
+        """The segment's mapping; only the last made ones are kept."""
         view = self._mapped.get(segment)
         if view is None:
             view = self._mapped[segment] = self._disk.map(self.segment_path(segment))
