@@ -45,7 +45,7 @@ test: lint $(STAMPS)/tools
 	$(BIN)/pytest -m "not evidence" -p no:cacheprovider
 
 evidence: $(STAMPS)/all $(STAMPS)/tools
-	$(BIN)/pytest -m evidence -p no:cacheprovider
+	$(BIN)/pytest -m evidence -s -p no:cacheprovider
 	$(BIN)/python -m benchmarks.against_kafka
 
 messages: $(STAMPS)/all
