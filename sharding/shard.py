@@ -385,10 +385,15 @@ class Shard:
         """The log took none of these: admission is as if they had never come, and they are told so later."""
         self._inflight_bytes -= size
         self._rebuild_admission()
+        refused = [one.on_done for one in pending]
+        for one in pending:
+            if isinstance(command := one.command, Append):
+                # Another batch will get this offset; its commit says nothing to those who wait for this one's.
+                refused += self._repeaters.pop((command.topic_id, command.partition, command.base_offset), ())
 
         def tell() -> None:
-            for one in pending:
-                self._answer(one.on_done, error)
+            for on_done in refused:
+                self._answer(on_done, error)
 
         self._call_soon(tell)
 

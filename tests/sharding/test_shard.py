@@ -267,6 +267,23 @@ def test_what_the_log_refuses_was_never_admitted(refusal: Exception, expected: t
     run(story())
 
 
+def test_a_duplicate_of_a_batch_that_the_log_refuses_is_refused_with_it() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk())
+        await bench.open()
+        bench.group.refusal = LogFullError("full")
+        bench.append(batch_of(producer=(7, 0, 0)))
+        bench.append(batch_of(producer=(7, 0, 0)))
+        await turns()
+        assert [type(answer) for answer in bench.answers] == [StorageFullError] * 2
+        bench.group.refusal = None
+        bench.append(batch_of(b"another", producer=(8, 0, 0)))
+        await turns()
+        assert bench.answers[2:] == [Appended(0, -1, 0)], "its commit acknowledges nothing else"
+
+    run(story())
+
+
 def test_more_in_flight_than_allowed_pushes_back() -> None:
     async def story() -> None:
         bench = Bench(MemoryDisk(), ShardSettings(inflight_bytes=300))
