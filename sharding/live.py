@@ -83,6 +83,7 @@ class LivePartition:
         self._decoder = None if schema is None else AttributeDecoder(schema)
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._snapshot: IndexSnapshot | None = None
+        self._failure: Exception | None = None
 
     @property
     def lag(self) -> int:
@@ -160,12 +161,15 @@ class LivePartition:
         """Return when every committed record below `offset` is indexed. Raises: the error that ended the index."""
         if self.indexed_offset >= offset:
             return
+        if self._failure is not None:
+            raise self._failure
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heappush(self._waiters, (offset, id(future), future))
         await future
 
     def fail(self, error: Exception) -> None:
         """No further record will be indexed."""
+        self._failure = error
         for _, _, future in self._waiters:
             if not future.done():
                 future.set_exception(error)

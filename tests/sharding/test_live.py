@@ -205,7 +205,7 @@ async def test_waiting_ends_when_the_offset_is_indexed_and_values_come_back_as_r
     ]
 
 
-async def test_waiting_fails_when_the_topic_is_removed() -> None:
+async def test_waiting_fails_when_the_topic_is_removed_and_afterwards() -> None:
     node = StreamNode(MemoryDisk())
     node.add_topic(schema='{"n": "long"}')
     await node.open_splits()
@@ -216,3 +216,5 @@ async def test_waiting_fails_when_the_topic_is_removed() -> None:
         indexes.remove(TOPIC, UnknownTopicIdError("gone"))
         with pytest.raises(UnknownTopicIdError):
             await asyncio.wait_for(waiting, 5)
+        with pytest.raises(UnknownTopicIdError):
+            await asyncio.wait_for(topic.partitions[0].wait_indexed(1), 5)
