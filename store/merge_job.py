@@ -37,7 +37,7 @@ from .emission import Ledger, TickTable
 from .errors import BatchError, MergeError, StoreError
 from .manifest import FORMAT, PartitionPart, RunDescription, RunKind, SplitManifest, TickValue, TotalsValue
 from .run_format import LEDGER_KEY, digest_of, record_schema
-from .run_writer import DIGEST_MASK, RunWriter
+from .run_writer import DIGEST_MASK, RunWriter, sync_folder
 from .runs import RunFile
 from .schema import Schema
 from .views import NOT_SHOWN, RankCounter
@@ -51,6 +51,8 @@ CHUNK_EVENTS_MAX: Final = 131_072
 HELD_BYTES_MAX: Final = 64 << 20
 OPEN_FILES_MAX: Final = 64
 SEQUENCE_MASK: Final = (1 << 31) - 1
+# Folders that may be as new as the split's own, and hold its name: of the topic, of all topics, of the node.
+FOLDER_LEVELS: Final = 3
 
 
 class LogSlice(msgspec.Struct, array_like=True, frozen=True):
@@ -122,6 +124,8 @@ def run(job: MergeJob) -> SplitManifest:
     scratch = folder / f".{job.main_name}.scratch"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for parent in (*folder.parents,)[:FOLDER_LEVELS]:
+            sync_folder(parent)
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
         try:

@@ -119,7 +119,7 @@ class RunWriter:
         self._writer.close()
         size, sha256 = self._sink.finish()
         self._temporary.rename(self._path)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         return RunDescription(
             name=self._path.name,
             kind=self._kind,
@@ -233,7 +233,7 @@ def _parquet_writer(
     )
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

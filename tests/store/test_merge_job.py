@@ -334,6 +334,20 @@ def test_a_repeat_gives_the_same_bytes(job, tmp_path):
     assert first == again == shuffled
 
 
+def test_the_folders_of_a_run_are_as_durable_as_the_run(job, tmp_path, monkeypatch):
+    synced = set()
+    original = os.fsync
+
+    def noted(descriptor):
+        synced.add(os.fstat(descriptor).st_ino)
+        original(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    split = tmp_path / "topics" / "topic" / "0"
+    run(msgspec.structs.replace(job, folder=str(split)))
+    assert {folder.stat().st_ino for folder in (split, *split.parents[:3])} <= synced
+
+
 class Crash(BaseException):
     """Stands for the end of the process: nothing catches it, nothing cleans up behind it."""
 
