@@ -200,10 +200,13 @@ class Sealer:
         if topic is None or places is None:
             self._since_ms.pop(topic_id, None)
             return
+        if (since_ms := self._since_ms.get(topic_id)) is None:
+            # Somebody else has cut it while an earlier topic was looked at.
+            return
         now_ms, splits = self._now_ms(), [chain.newest for _, chain in places]
         silence_ms = self._settings.silence_ms
         is_due = (
-            now_ms - self._since_ms[topic_id] >= topic.split_ms
+            now_ms - since_ms >= topic.split_ms
             or sum(split.size_bytes for split in splits) >= topic.split_bytes
             or (silence_ms is not None and now_ms - max(split.last_append_ms for split in splits) >= silence_ms)
         )

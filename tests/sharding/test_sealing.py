@@ -3,6 +3,7 @@
 import asyncio
 import random
 from pathlib import Path
+from uuid import UUID
 
 import anyio
 import msgspec
@@ -108,6 +109,30 @@ async def test_views_and_queries_stand_whatever_moment_the_node_stops_at(tmp_pat
         await node.settle(topic)
         await check_views(node, topic, story, before)
         assert await events_of(node, topic, EventsQuery()) == sorted(story.events)
+
+
+async def test_a_topic_that_is_sealed_while_another_is_cut_disturbs_no_sealing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    async with time_node(tmp_path, clock, run_merge=merge_in_thread) as node:
+        first, second = await node.create("first", **CONFIGS), await node.create("second", **CONFIGS)
+        for topic in (first, second):
+            await node.append(topic, 0, [clock.ms])
+        sealer, cut = node.services.sealer, node.services.cut
+        is_sealed = asyncio.Event()
+
+        async def cut_and_seal_the_other(topic_id: UUID) -> tuple[int, tuple[int, ...]] | None:
+            monkeypatch.setattr(node.services, "cut", cut)
+            await sealer.seal(second.topic_id.bytes)
+            is_sealed.set()
+            return await cut(topic_id)
+
+        monkeypatch.setattr(node.services, "cut", cut_and_seal_the_other)
+        clock.ms += 2 * 3_600_000
+        await node.until(lambda: node.node.stream("first").splits()[0].state == "historic")
+        assert is_sealed.is_set()
+        assert "begins anew" not in caplog.text
 
 
 async def test_sealed_events_leave_the_live_index(tmp_path: Path) -> None:
