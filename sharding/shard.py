@@ -394,6 +394,8 @@ class Shard:
         def tell() -> None:
             for on_done in refused:
                 self._answer(on_done, error)
+            # A `Close` that was refused closes nothing.
+            self._release_held()
 
         self._call_soon(tell)
 

@@ -356,6 +356,22 @@ def test_what_is_held_over_a_cut_is_appended_in_order_when_the_next_split_is_ope
     run(story())
 
 
+def test_what_is_held_for_a_close_that_the_log_refuses_goes_on_in_the_open_split() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk())
+        await bench.open()
+        bench.group.refusal = LogBusyError("busy")
+        closing = bench.shard.submit(Close(TOPIC, 0, 0, 2, Target(1, 1)))
+        hold(bench)
+        asyncio.get_running_loop().call_soon(setattr, bench.group, "refusal", None)
+        await turns()
+        assert isinstance(closing.exception(), OverloadedError)
+        assert bench.answers == [Appended(0, -1, 0)]
+        assert bench.shard.inflight_bytes == 0
+
+    run(story())
+
+
 def test_only_a_split_that_goes_on_here_holds_appends_and_not_without_bound() -> None:
     async def story() -> None:
         bench = Bench(MemoryDisk(), ShardSettings(inflight_bytes=150))
