@@ -1,0 +1,1 @@
+"""Faust apps that benchmarks run as workers."""
