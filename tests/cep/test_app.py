@@ -35,7 +35,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedNode]:
 
 @contextmanager
 def worker(
-    node: ServedNode, app: str, topics: str, watermarks: str, folder: Path, *, module: str = "seconds"
+    node: ServedNode, app: str, topics: str, watermarks: str, folder: Path, *, module: str = "tests.cep.apps.seconds"
 ) -> Iterator[subprocess.Popen[bytes]]:
     folder.mkdir(exist_ok=True)
     environment = {
@@ -44,7 +44,7 @@ def worker(
     }  # fmt: skip
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"tests.cep.apps.{module}", "worker", "--without-web", "-l", "info"],
+            [sys.executable, "-m", module, "worker", "--without-web", "-l", "info"],
             env=environment, cwd=ROOT, stdout=log, stderr=log,
         )  # fmt: skip
     try:
@@ -211,7 +211,7 @@ def test_agents_take_final_rows_and_ordered_batches(node: ServedNode, tmp_path: 
         found = tmp_path / name
         return [orjson.loads(line) for line in found.read_bytes().splitlines()] if found.exists() else []
 
-    with worker(node, "app-agents", "agents", "committed", tmp_path, module="agents"):
+    with worker(node, "app-agents", "agents", "committed", tmp_path, module="tests.cep.apps.agents"):
         end = time.monotonic() + 40
         while len(taken("rows")) < len(wanted) or sum(len(b[0]) for b in taken("batches")) < len(events):
             assert time.monotonic() < end, (tmp_path / "log").read_text()[-3000:]
@@ -230,3 +230,41 @@ def test_agents_take_final_rows_and_ordered_batches(node: ServedNode, tmp_path: 
         assert all(ts > reached_ms for ts, *_ in orders), "an event at or below a watermark that was given"
         assert watermark_ms >= reached_ms
         reached_ms = watermark_ms
+
+
+def test_the_example_gives_final_rows_of_flights(node: ServedNode, tmp_path: Path) -> None:
+    node.post_json("/api/v1/topics", {"name": "flights", "schema": {"origin": "string", "dep_delay": "long"}})
+    producer = Producer({"bootstrap.servers": node.kafka})
+    hour_ms, day = 3_600_000, T0 // 86_400_000 * 86_400_000
+    for n, (origin, delay) in enumerate([("JFK", 5), ("LGA", None), ("JFK", -2), ("JFK", 90)]):
+        value = orjson.dumps({"origin": origin, "dep_delay": delay})
+        producer.produce("flights", value, timestamp=day + n * hour_ms // 2)
+    assert producer.flush(10) == 0
+    node.post_json(f"/api/v1/topics/flights/splits/seal?watermark={day + 24 * hour_ms}", None)
+    with worker(node, "delays", "flights", "committed", tmp_path, module="examples.flights_app"):
+        says(tmp_path, "JFK: 3 departures, longest delay 90 min")
+        says(tmp_path, "LGA: 1 departures, longest delay None min")
+    consumer = Consumer({"bootstrap.servers": node.kafka, "group.id": "example", "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition("departures-hourly", 0, 0)])
+    found = [orjson.loads(message.value()) for message in consumer.consume(3, 20)]
+    consumer.close()
+    shown = [(r["window_start"], r["origin"], r["count"], r["mean(dep_delay)"], r["close(dep_delay)"]) for r in found]
+    assert shown == [(day, "JFK", 1, 5, 5), (day, "LGA", 1, None, None), (day + hour_ms, "JFK", 2, 44.0, 90)]
+
+
+def test_a_worker_survives_its_broker(tmp_path: Path) -> None:
+    fragile = ServedNode(tmp_path / "data").start()
+    try:
+        make(fragile, "fragile")
+        events = produce(fragile, "fragile", 900, seed=50)
+        with worker(fragile, "app-fragile", "fragile", "committed", tmp_path / "worker") as process:
+            half = brute_force([events], min(max(e[0] for e in events if e[1] == p) for p in range(3)) - 5_000)
+            assert rows(fragile, "app-fragile-out", len(half), is_unique=True) == half
+            fragile.kill()
+            fragile.start()
+            fragile.post_json("/api/v1/topics/fragile/splits/seal", None)
+            wanted = brute_force([events], max(e[0] for e in events))
+            assert rows(fragile, "app-fragile-out", len(wanted), is_unique=False) == wanted
+            assert process.poll() is None
+    finally:
+        fragile.stop()

@@ -3,17 +3,19 @@
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import cep
-from cep.aggregates import Aggregate
+from cep.aggregates import Accumulator, Aggregate
 from cep.events import NEVER_MS, Batch, Event, Row
 from cep.order import OrderedMerge
 from cep.pipeline import Pipeline
 from cep.readers import Arrived
+from cep.records import json_of
 from cep.windows import TumblingWindows, WindowPlan
 
 AGGREGATES: tuple[Aggregate, ...] = (
@@ -138,3 +140,43 @@ def test_sums_of_doubles_do_not_depend_on_cancellation() -> None:
     values = [1e16, 1.0, -1e16, 1.0]
     (row,) = TumblingWindows(plan).feed(Batch([Event(0, 0, 0, n, {"x": v}) for n, v in enumerate(values)], 9))
     assert row.values["sum(x)"] == 2.0
+
+
+def test_true_one_and_lists_are_three_groups_and_a_sum_beyond_64_bits_is_exact() -> None:
+    plan = WindowPlan(name="w", size_ms=10, by=("g",), aggregates=(cep.count(), cep.sum("x")))
+    groups: list = [True, 1, [1], {"a": 1}, None, "1"]
+    fed = [Event(0, 0, 0, n, {"g": g, "x": 2**63}) for n, g in enumerate(groups)]
+    rows = TumblingWindows(plan).feed(Batch(fed, 9))
+    assert [(row.values["g"], row.values["count"], row.values["sum(x)"]) for row in rows] == [
+        (None, 3, 3 * 2**63), (True, 1, 2**63), (1, 1, 2**63), ("1", 1, 2**63),
+    ]  # fmt: skip
+    assert len({row.row_id for row in rows}) == 4
+    assert b'"sum(x)":27670116110564327424' in json_of(rows[0])
+
+
+@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=30), seed=st.integers(0, 99))
+def test_sums_of_doubles_have_the_same_bits_for_every_batch_size(sizes: list[int], seed: int) -> None:
+    rng = random.Random(seed)
+    numbers: list[int | float] = [
+        rng.choice([rng.uniform(-1e9, 1e9), rng.uniform(-1, 1), rng.randrange(99)]) for _ in range(sum(sizes))
+    ]
+    whole, parts = Accumulator(), Accumulator()
+    whole.add(numbers)
+    for size in sizes:
+        parts.add(numbers[parts.count : parts.count + size])
+    everything = cep.sum("x"), cep.mean("x"), cep.ohlc("x"), cep.count("x")
+    assert [whole.values_of(a) for a in everything] == [parts.values_of(a) for a in everything]
+
+
+@given(everything=events(), size=st.integers(1, 7), watermark_ms=st.integers(200, 300))
+def test_parts_of_a_batch_are_batches_that_say_what_is_complete(
+    everything: list[Event], size: int, watermark_ms: int
+) -> None:
+    fed = sorted(everything, key=lambda event: event.order)
+    parts = list(Batch(fed, watermark_ms, fed[:1]).parts(size))
+    assert [event for part in parts for event in part.events] == fed
+    assert [event for part in parts for event in part.late] == fed[:1]
+    assert parts[-1].watermark_ms == watermark_ms
+    for part, later in pairwise(parts):
+        assert len(part.events) <= size
+        assert all(event.timestamp_ms > part.watermark_ms for event in later.events)

@@ -1,5 +1,8 @@
 """A stream that has no meaning is refused when the app is built, not when it runs."""
 
+import re
+from pathlib import Path
+
 import faust
 import pytest
 
@@ -32,6 +35,10 @@ def test_plans_without_meaning_are_refused(app: faust.App) -> None:
         stream.tumbling("1s").agg()
     with pytest.raises(cep.PlanError, match="same value"):
         stream.tumbling("1s").agg(cep.sum("x"), cep.sum("x"))
+    with pytest.raises(cep.PlanError, match="same value"):
+        stream.group_by("count").tumbling("1s").agg(cep.count())
+    with pytest.raises(cep.PlanError, match="merged twice"):
+        cep.merge(app, "t")
     with pytest.raises(cep.PlanError, match="transactions"):
         stream.tumbling("1s").agg(cep.count()).final().to("out", exactly_once=True)
 
@@ -51,3 +58,20 @@ def test_durations() -> None:
     for bad in ("", "5", "1w", "-1s", "0.5ms"):
         with pytest.raises(cep.PlanError):
             milliseconds(bad)
+
+
+def test_the_words_of_the_docs_build_an_app() -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "cep.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", docs, re.DOTALL)
+    names: dict = {"__name__": "docs_of_cep"}
+    exec(code, names)
+    assert len(names["app"].agents) == 2
+
+
+def test_tests_named_in_the_docs_exist() -> None:
+    folder = Path(__file__).parents[2]
+    docs = (folder / "docs" / "cep.md").read_text()
+    tests = "".join(path.read_text() for path in (folder / "tests" / "cep").glob("test_*.py"))
+    named = re.findall(r"`(test_\w+)", docs)
+    assert named
+    assert all(f"def {name}" in tests for name in named)

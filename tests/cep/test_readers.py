@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cep.errors import SourceError
 from cep.events import NEVER_MS
@@ -80,3 +82,64 @@ def test_an_idle_partition_holds_the_guess_only_until_it_is_idle() -> None:
     assert guess.advance(1_000) == 500
     guess.saw(1, 100, 1_001)
     assert guess.advance(1_002) == 500
+
+
+def test_a_view_that_remembers_few_places_begins_earlier_and_loses_nothing() -> None:
+    reader = ViewReader(0, Resume({}, 0, NEVER_MS), places_max=4)
+    for n in range(50):
+        reader.records([Rec(n, n * 10)])
+        reader.ticks([tick(n + 1, n * 10 + 5, n + 1)])
+        reader.arrived()
+    resume = reader.resume_at(300)
+    assert resume.offsets[0] <= 30
+    assert resume.watermark_ms < 300
+    assert resume.tick == resume.offsets[0]
+
+
+def test_missing_ranks_are_an_error() -> None:
+    reader = ViewReader(0, Resume({0: 10}, 4, 100))
+    with pytest.raises(SourceError, match="ranks 12 to 12 follow rank 9"):
+        reader.records([Rec(12, 200)])
+
+
+def topic_reader(resume: Resume, *, places_max: int = 100) -> TopicReader:
+    return TopicReader(
+        0, resume, GuessedWatermark(resume.offsets, lateness_ms=5, idle_ms=100, now_ms=0), places_max=places_max
+    )
+
+
+@given(
+    times=st.lists(st.integers(0, 60), min_size=1, max_size=60),
+    cuts=st.lists(st.integers(1, 9), min_size=60, max_size=60),
+    needed_ms=st.integers(0, 70),
+    places_max=st.integers(2, 5),
+)
+def test_late_is_the_same_for_every_chunk_size_and_after_every_resume(
+    times: list[int], cuts: list[int], needed_ms: int, places_max: int
+) -> None:
+    records = [Rec(n, at_ms) for n, at_ms in enumerate(times)]
+
+    def read(reader: TopicReader, first: int) -> set[int]:
+        late: set[int] = set()
+        for cut in cuts:
+            chunk = records[first : first + cut]
+            first += cut
+            reader.records(0, chunk, 0, is_at_end=first >= len(records))
+            late |= {event.offset for event in reader.arrived(0).late}
+        return late
+
+    wanted = {n for n, at_ms in enumerate(times) if n and at_ms <= max(times[:n]) - 5}
+    reader = topic_reader(Resume({0: 0}), places_max=places_max)
+    assert read(reader, 0) == wanted
+    resume = reader.resume_at(needed_ms)
+    first = resume.offsets[0]
+    assert all(at_ms < needed_ms for at_ms in times[:first]), "an event that is needed would not come again"
+    assert read(topic_reader(resume), first) == {n for n in wanted if n >= first}
+
+
+def test_partitions_that_are_ahead_can_be_told_from_those_that_hold_the_watermark() -> None:
+    guess = GuessedWatermark([0, 1, 2], lateness_ms=0, idle_ms=100, now_ms=0)
+    guess.saw(0, 500, 1)
+    guess.saw(1, 100, 1)
+    guess.reached_end(2)
+    assert guess.holding == {1, 2}
