@@ -139,19 +139,23 @@ class Sealer:
     async def run(self) -> None:
         """Cut and seal until cancelled."""
         await anyio.to_thread.run_sync(remove_leftovers, self._topics_folder, self._referenced(), limiter=self._limiter)
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            for topic in self._host.led_topics():
-                if places := self._places_or_none(topic):
-                    self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
-                self._seal_soon(topic.topic_id)
-            while True:
-                for topic_id in list(self._since_ms):
-                    await self._cut_if_due(topic_id)
-                while self._doomed:
-                    remove = partial(shutil.rmtree, self._doomed.pop(), ignore_errors=True)
-                    await anyio.to_thread.run_sync(remove, limiter=self._limiter)
-                await anyio.sleep(self._settings.check_ms / 1000)
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                for topic in self._host.led_topics():
+                    if places := self._places_or_none(topic):
+                        self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
+                    self._seal_soon(topic.topic_id)
+                while True:
+                    for topic_id in list(self._since_ms):
+                        await self._cut_if_due(topic_id)
+                    while self._doomed:
+                        remove = partial(shutil.rmtree, self._doomed.pop(), ignore_errors=True)
+                        await anyio.to_thread.run_sync(remove, limiter=self._limiter)
+                    await anyio.sleep(self._settings.check_ms / 1000)
+        finally:
+            # What is closed now is found by the next run.
+            self._tasks = None
 
     async def seal(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
         """End the open split now with W = its highest timestamp; its number once it is historic; None if it is empty.

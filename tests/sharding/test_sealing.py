@@ -135,6 +135,24 @@ async def test_a_topic_that_is_sealed_while_another_is_cut_disturbs_no_sealing(
         assert "begins anew" not in caplog.text
 
 
+async def test_a_split_that_is_closed_while_sealing_begins_anew_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_topic_id: bytes) -> None:
+        raise ZeroDivisionError
+
+    clock = Clock()
+    async with time_node(tmp_path, clock, run_merge=merge_in_thread) as node:
+        topic = await node.create(**CONFIGS)
+        await node.append(topic, 0, [clock.ms])
+        with monkeypatch.context() as patch:
+            patch.setattr(node.services.sealer, "_cut_if_due", fail)
+            await node.until(lambda: "begins anew" in caplog.text)
+        split = await node.seal(topic)
+        assert split is not None
+        assert split.state == "historic"
+
+
 async def test_sealed_events_leave_the_live_index(tmp_path: Path) -> None:
     clock, story = Clock(), Story(3)
     async with time_node(tmp_path, clock) as node:
