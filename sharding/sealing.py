@@ -73,6 +73,10 @@ class SealingFailure:
 class SealHost(Protocol):
     """What sealing needs of its node."""
 
+    def listed_topics(self) -> Iterable[StreamTopic]:
+        """All that the catalog lists, led here or not."""
+        ...
+
     def led_topics(self) -> Iterable[StreamTopic]: ...
     def led_topic_or_none(self, topic_id: bytes) -> StreamTopic | None: ...
     def places_of(self, topic: StreamTopic) -> Sequence[tuple[Shard, Chain]]:
@@ -346,7 +350,7 @@ class Sealer:
                 str(split.manifest.number): {run.name for run in split.manifest.runs}
                 for split in self._host.history_of(topic).splits
             }
-            for topic in self._host.led_topics()
+            for topic in self._host.listed_topics()
         }
 
 

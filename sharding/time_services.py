@@ -175,6 +175,9 @@ class TimeServices:
     def node_id(self) -> int:
         return self._node.node_id
 
+    def listed_topics(self) -> Iterable[StreamTopic]:
+        return self._topics.all()
+
     def led_topics(self) -> Iterable[StreamTopic]:
         return [topic for topic in self._topics.all() if self._is_led(topic)]
 

@@ -153,6 +153,25 @@ async def test_a_split_that_is_closed_while_sealing_begins_anew_is_sealed(
         assert split.state == "historic"
 
 
+async def test_runs_of_a_topic_that_is_not_led_now_are_no_leftovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_topic_id: bytes) -> None:
+        monkeypatch.setattr(node.services, "_is_led", lambda _topic: False)
+        raise ZeroDivisionError
+
+    clock, merges = Clock(), Merges()
+    async with time_node(tmp_path, clock, run_merge=merges) as node:
+        topic = await node.create(**CONFIGS)
+        await node.append(topic, 0, [clock.ms])
+        assert await node.seal(topic) is not None
+        await node.append(topic, 0, [clock.ms])
+        monkeypatch.setattr(node.services.sealer, "_cut_if_due", fail)
+        # The second time, what is left over has been looked for while nothing was led.
+        await node.until(lambda: caplog.text.count("begins anew") >= 2)
+        assert (Path(merges.jobs[0].folder) / "main.parquet").is_file()
+
+
 async def test_sealed_events_leave_the_live_index(tmp_path: Path) -> None:
     clock, story = Clock(), Story(3)
     async with time_node(tmp_path, clock) as node:
