@@ -60,7 +60,7 @@ async def test_a_failed_merge_is_told_shown_and_tried_again(tmp_path: Path) -> N
         assert (failure.number, failure.message) == (0, "as the test wants")
         await node.until(lambda: node.node.stream("t").splits()[0].state == "historic")
         assert len(merges.jobs) == 3
-        assert not node.services.sealing_failures
+        await node.until(lambda: not node.services.sealing_failures)
         await node.settle(topic)
         await check_views(node, topic, story)
 
