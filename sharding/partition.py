@@ -19,8 +19,9 @@ from .errors import (
     UnknownLeaderEpochError,
     UnknownPartitionError,
 )
+from .gathering import OnDone
 from .interfaces import Appended, Fetched, FoundOffset, Topic
-from .shard import OnDone, Shard
+from .shard import Shard
 from .shard_state import Chain
 
 

@@ -25,7 +25,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
 from raft.errors import NotLeaderError as RaftNotLeaderError
@@ -45,19 +45,15 @@ from .errors import (
     StorageFullError,
     UnknownPartitionError,
 )
+from .gathering import COPIED_BYTES_MAX, Entry, Held, OnDone, Pending, body_of
 from .interfaces import Appended
 from .observers import AppendObserver, C, Observers, RoleObserver
 from .producers import Sequenced
 from .shard_state import Chain, Section, ShardState
 from .write_split import WriteSplit
 
-# A payload below this is copied: into its entry (a view would keep its whole frame alive), or together with others into
-# one fetched slice (each view costs a write vector).
-COPIED_BYTES_MAX = 16 * 1024
 # So few batches are not worth a copy.
 SEPARATE_READS_MAX = 8
-
-OnDone = Callable[[object], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,38 +67,6 @@ class ShardSettings:
 
 class CallSoon(Protocol):
     def __call__(self, callback: Callable[[], object], /) -> object: ...
-
-
-class _Pending:
-    """A command on its way to the log: its bytes (`size` of them in `parts`), and how it is answered."""
-
-    __slots__ = ("acks", "command", "on_done", "parts", "size")
-
-    def __init__(self, command: Command, acks: int, on_done: OnDone, parts: Sequence[Buffer], size: int) -> None:
-        self.command = command
-        self.acks = acks
-        self.on_done = on_done
-        self.parts = parts
-        self.size = size
-
-
-class _Held(NamedTuple):
-    size: int
-    retry: Callable[[], None]
-    on_done: OnDone
-
-
-class _Entry:
-    """A proposed entry; `persisted` are the appends that wait for the leader's disk alone."""
-
-    __slots__ = ("index", "pending", "persisted", "size", "term")
-
-    def __init__(self, term: int, index: int, pending: list[_Pending], size: int) -> None:
-        self.term = term
-        self.index = index
-        self.pending = pending
-        self.size = size
-        self.persisted = [p for p in pending if p.acks == 1]
 
 
 class Shard:
@@ -130,15 +94,15 @@ class Shard:
         self._table = table
         self._is_closing = False
 
-        self._gathered: list[_Pending] = []
+        self._gathered: list[Pending] = []
         self._gathered_bytes = 0
         self._is_flush_due = False
-        self._entries: deque[_Entry] = deque()
-        self._unpersisted: deque[_Entry] = deque()
+        self._entries: deque[Entry] = deque()
+        self._unpersisted: deque[Entry] = deque()
         self._inflight_bytes = 0
         # (topic id, partition, base offset) of a pending batch -> those who sent it again.
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
-        self._held: dict[Chain, deque[_Held]] = {}
+        self._held: dict[Chain, deque[Held]] = {}
         self._is_applying = False
         self._bytes_since_checkpoint = 0
         self._is_checkpoint_due = False
@@ -246,7 +210,7 @@ class Shard:
 
         parts = encode(command)
         command.on_append(self.state)
-        self._gather(_Pending(command, -1, settle, parts, sum(map(len, parts))))
+        self._gather(Pending(command, -1, settle, parts, sum(map(len, parts))))
         return future
 
     def append(
@@ -285,7 +249,7 @@ class Shard:
         )
         split.admitted(append)
         parts = append.whole_head(), batch
-        self._gather(_Pending(append, acks, on_done, parts, len(parts[0]) + len(batch)))
+        self._gather(Pending(append, acks, on_done, parts, len(parts[0]) + len(batch)))
 
     def hold(self, chain: Chain, size: int, retry: Callable[[], None], on_done: OnDone) -> None:
         """Keep an append that came between the close of a split and the opening of its successor on this shard.
@@ -302,7 +266,7 @@ class Shard:
             raise NotLeaderError
         self._check_room()
         self._inflight_bytes += size
-        self._held.setdefault(chain, deque()).append(_Held(size, retry, on_done))
+        self._held.setdefault(chain, deque()).append(Held(size, retry, on_done))
 
     def _release_held(self) -> None:
         for chain in [one for one in self._held if one.newest.is_admitting or one.is_dropped]:
@@ -336,14 +300,14 @@ class Shard:
         else:
             self._repeaters.setdefault((split.topic_id, split.partition, base_offset), []).append(on_done)
 
-    def _appended(self, one: _Pending) -> Appended:
+    def _appended(self, one: Pending) -> Appended:
         """The answer before commit (acks 0 and 1)."""
         command = one.command
         assert isinstance(command, Append)
         chain = self.state.chains.get((command.topic_id, command.partition))
         return Appended(command.base_offset, command.log_append_time_ms, chain.newest.log_start if chain else 0)
 
-    def _gather(self, pending: _Pending) -> None:
+    def _gather(self, pending: Pending) -> None:
         self._gathered.append(pending)
         self._gathered_bytes += pending.size
         self._inflight_bytes += pending.size
@@ -368,11 +332,11 @@ class Shard:
         pending, size = self._gathered, self._gathered_bytes
         self._gathered, self._gathered_bytes = [], 0
         try:
-            proposal = self.group.propose(_body_of(pending))
+            proposal = self.group.propose(body_of(pending))
         except RaftError as error:
             self._refuse(pending, size, _refusal(error))
             return
-        entry = _Entry(proposal.term, proposal.index, pending, size)
+        entry = Entry(proposal.term, proposal.index, pending, size)
         assert proposal.term == self.term, f"proposed in term {proposal.term}, leading in term {self.term}"
         self._entries.append(entry)
         if entry.persisted:
@@ -381,7 +345,7 @@ class Shard:
             if one.acks == 0:
                 self._answer(one.on_done, self._appended(one))
 
-    def _refuse(self, pending: list[_Pending], size: int, error: Exception) -> None:
+    def _refuse(self, pending: list[Pending], size: int, error: Exception) -> None:
         """The log took none of these: admission is as if they had never come, and they are told so later."""
         self._inflight_bytes -= size
         self._rebuild_admission()
@@ -441,7 +405,7 @@ class Shard:
             self._is_checkpoint_due = True
             self._call_soon(self._checkpoint_if_due)
 
-    def _apply_own(self, entry: _Entry, place: Place) -> None:
+    def _apply_own(self, entry: Entry, place: Place) -> None:
         term, index, segment = entry.term, entry.index, place.segment
         position = place.position + COMMAND_HEAD.size
         results: list[object] = []
@@ -519,7 +483,7 @@ class Shard:
             # A door's mistake must not stop the shard in the middle of an entry.
             self._logger.exception("shard %d: an answer callback failed", self.shard_id)
 
-    def _answer_repeaters(self, entry: _Entry, results: Sequence[object]) -> None:
+    def _answer_repeaters(self, entry: Entry, results: Sequence[object]) -> None:
         for one, result in zip(entry.pending, results, strict=True):
             command = one.command
             if isinstance(command, Append) and isinstance(result, Appended):
@@ -568,24 +532,6 @@ class Shard:
             parts = [whole[position - first : end] for position, end in zip(positions, ends, strict=True)]
             views.append(memoryview(b"".join(parts)))
         return views
-
-
-def _body_of(pending: Sequence[_Pending]) -> list[Buffer]:
-    """The buffers of an entry: small parts copied together, large payloads as they are."""
-    body: list[Buffer] = []
-    small: list[Buffer] = []
-    for one in pending:
-        for part in one.parts:
-            if len(part) < COPIED_BYTES_MAX:
-                small.append(part)
-            else:
-                if small:
-                    body.append(b"".join(small))
-                    small = []
-                body.append(part)
-    if small:
-        body.append(b"".join(small))
-    return body
 
 
 def _refusal(error: RaftError) -> Exception:
