@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from .configuration import Configuration, encode_configuration
-from .entries import Entry, EntryKind
+from .entries import Entry, EntryKind, new_entry
 from .errors import NotLeaderError, SingleMemberOnlyError
 from .hard_state import HardState
 from .interfaces import Buffer, Index, NodeId, Role, RoleChange, Term
@@ -198,7 +198,7 @@ class RaftCore:
 
     def _append_entry(self, kind: EntryKind, body: Sequence[Buffer], size: int) -> Entry:
         self._last = Index(self._last + 1)
-        entry = Entry(self.term, self._last, kind, size, body)
+        entry = new_entry(self.term, self._last, kind, size, body)
         self._append.append(entry)
         return entry
 

@@ -38,13 +38,17 @@ KNOWN_KINDS = frozenset(int(kind) for kind in EntryKind)
 
 
 class Entry(NamedTuple):
-    """An entry of the log by its handle: whoever only orders entries never looks into `body`. size: of the body."""
+    """An entry of the log by its handle: whoever only orders entries never looks into `body`. size: of the body.
+
+    `header` is what stands in front of the body, on the disk and on the wire, the same on every member (`new_entry`).
+    """
 
     term: Term
     index: Index  # pyright: ignore[reportIncompatibleMethodOverride] - the paper's word; nobody searches this tuple
     kind: EntryKind
     size: int
     body: Sequence[Buffer]
+    header: bytes
 
 
 class EntryHeader(NamedTuple):
@@ -62,14 +66,14 @@ class EntryHeader(NamedTuple):
         return self.length - LENGTH_MIN
 
 
-def encode_header(entry: Entry) -> bytes:
-    """The 26 bytes in front of the body; the CRC runs over the buffers where they are."""
-    checked = CHECKED.pack(entry.term, entry.index, entry.kind, ENTRY_VERSION)
-    return PREFIX.pack(LENGTH_MIN + entry.size, _crc(checked, entry.body)) + checked
+def new_entry(term: Term, index: Index, kind: EntryKind, size: int, body: Sequence[Buffer]) -> Entry:
+    """An entry with its header made; the CRC runs over the buffers where they are."""
+    checked = CHECKED.pack(term, index, kind, ENTRY_VERSION)
+    return Entry(term, index, kind, size, body, PREFIX.pack(LENGTH_MIN + size, _crc(checked, body)) + checked)
 
 
 def matches(header: bytes, body: Sequence[Buffer]) -> bool:
-    """Whether header and body are still what `encode_header` saw."""
+    """Whether header and body are still what `new_entry` saw."""
     length, crc = PREFIX.unpack_from(header)
     return length == LENGTH_MIN + sum(map(len, body)) and crc == _crc(header[PREFIX.size :], body)
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple, NewType, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NewType, Protocol
+
+if TYPE_CHECKING:
+    from .configuration import Configuration, Peer
 
 Buffer = bytes | bytearray | memoryview
 
@@ -35,6 +38,16 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class MemberProgress:
+    """What the leader knows of a member. `match`: it has everything up to here on its disk."""
+
+    node_id: NodeId
+    is_voter: bool
+    match: Index
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoleChange:
     role: Role
     term: Term
@@ -45,7 +58,7 @@ class StateMachine(Protocol):
     """What a group applies its committed entries to. All calls come from the group's event loop, in log order."""
 
     def restore(self, state: bytes) -> None:
-        """Take over the state of the last checkpoint; called at most once, before any apply."""
+        """Take over the state of a checkpoint: before any apply, and again when files were installed."""
         ...
 
     def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
@@ -95,7 +108,10 @@ class RaftGroup(Protocol):
         ...
 
     async def read_barrier(self) -> Index:
-        """The index a linearizable read must have applied; returns when this node has. Raises: NotLeaderError."""
+        """The index a linearizable read must have applied; returns when this node has.
+
+        A follower asks its leader (ReadIndex). Raises: NotLeaderError when there is no leader, or not for long enough.
+        """
         ...
 
     def read(self, segment: int, position: int, length: int) -> memoryview:
@@ -108,6 +124,28 @@ class RaftGroup(Protocol):
         """Remember `state` as of `applied`: a restart replays only what follows. Returns before it is durable."""
         ...
 
-    async def transfer(self, node: NodeId) -> None: ...
-    async def change(self, members: Sequence[NodeId]) -> None: ...
+    @property
+    def configuration(self) -> "Configuration":
+        """The members in force: those of the last configuration entry in the log, committed or not."""
+        ...
+
+    def progress(self) -> "Sequence[MemberProgress]":
+        """On the leader: how far each member is; empty elsewhere."""
+        ...
+
+    async def transfer(self, node: NodeId) -> None:
+        """Hand leadership to a voter: proposals pause until it leads or an election time has passed.
+
+        Raises: NotLeaderError, TransferFailedError (it does not lead after that time; proposals go on here).
+        """
+        ...
+
+    async def change(self, voters: "Sequence[Peer]") -> None:
+        """Bring the membership to exactly these voters, one step at a time; a new one first catches up as a learner.
+
+        May be called again at any time, by a new leader too: it goes on from what the log says. Returns when the last
+        step is committed. Raises: NotLeaderError, ChangeInProgressError.
+        """
+        ...
+
     async def close(self) -> None: ...

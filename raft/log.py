@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .checkpoint import CheckpointFacts, to_facts
 from .disk import Disk
-from .entries import HEADER_BYTES, Entry, encode_header
+from .entries import HEADER_BYTES, Entry
 from .errors import SegmentReleasedError
 from .interfaces import GroupId, Index, Place, Term
 from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
@@ -21,10 +21,9 @@ MAPPED_MAX = 8
 
 
 class PlacedEntry(NamedTuple):
-    """An entry with its encoded header, and where the header begins."""
+    """An entry, and where its header begins."""
 
     entry: Entry
-    header: bytes
     plan: SegmentPlan
     position: int
 
@@ -107,14 +106,13 @@ class SegmentLog:
     def append(self, entry: Entry) -> PlacedEntry:
         """Give the next entry its place, in a new segment if the last one has no room."""
         assert entry.index == self.last_index + 1, f"entry {entry.index} after {self.last_index}"
-        header = encode_header(entry)
         entry_bytes = HEADER_BYTES + entry.size
         if not self._segments or not self._segments[-1].has_room(entry_bytes):
             self._add_segment(entry.index, entry_bytes)
         segment = self._segments[-1]
         position = segment.add(entry_bytes)
         self._terms.add(entry.index, entry.term)
-        return PlacedEntry(entry, header, segment.plan, position)
+        return PlacedEntry(entry, segment.plan, position)
 
     def _add_segment(self, first_index: Index, entry_bytes: int) -> None:
         wanted = PAGE_BYTES + entry_bytes

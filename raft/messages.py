@@ -1,15 +1,125 @@
-"""What members of a group say to each other. Every message carries its sender's term."""
+"""What members of a group say to each other. Each message carries its sender's term, and may come twice, late, or never.
 
+Terms above the receiver's own make it a follower of that term (`PreVoteRequest` and a granted `PreVoteResponse` do
+not); lower ones are answered with the own term, so that a deposed leader learns of it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .interfaces import NodeId, Term
+from .entries import Entry
+from .interfaces import Index, NodeId, Term
+
+NO_INDEX = Index(0)
+NO_TERM = Term(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """The base of all messages; their kinds come with replication."""
-
     term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class PreVoteRequest(Message):
+    """Would you vote for me in `term`? Nobody's state changes by it. Source: Ongaro's thesis, 9.6."""
+
+    last_term: Term
+    last_index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class PreVoteResponse(Message):
+    """`term`: the one asked about if granted, else the answering member's own."""
+
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VoteRequest(Message):
+    """`is_transfer`: the leader itself told the candidate to stand, so nobody protects that leader."""
+
+    last_term: Term
+    last_index: Index
+    is_transfer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VoteResponse(Message):
+    is_granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest(Message):
+    """Entries that follow (prev_term, prev_index), maybe none. `round`: the leader's newest read round."""
+
+    prev_index: Index
+    prev_term: Term
+    committed: Index
+    round: int
+    entries: Sequence[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendResponse(Message):
+    """Accepted: everything up to `index` is on the disk of the sender and is what the leader of `term` has.
+
+    Rejected: `index` is the refused prev_index; the sender's log may agree at `hint_index`, where its term is
+    `hint_term` (its last entry, or the end of the term that conflicts).
+    """
+
+    is_rejected: bool
+    index: Index
+    round: int
+    hint_index: Index = NO_INDEX
+    hint_term: Term = NO_TERM
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(Message):
+    """`committed` is never above what the receiver is known to have."""
+
+    committed: Index
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatResponse(Message):
+    """`round`: the heartbeat's, which confirms the reads of that round and of those before."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeoutNow(Message):
+    """Stand for election at once: the leader hands over. Source: Ongaro's thesis, 3.10."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest(Message):
+    """A follower asks its leader for a read index; `context` is the asking member's own number."""
+
+    context: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResponse(Message):
+    context: int
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRequest(Message):
+    """What you need is released, or you have nothing: fetch my files up to `index` (of `index_term`) out of band."""
+
+    index: Index
+    index_term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class InstallResponse(Message):
+    """The files up to `index` are in place, durable; the log goes on behind them."""
+
+    index: Index
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,13 @@ class RaftSettings:
     mark_ms: int = 50  # how far the durable mark may be behind; only damage that recent looks like a torn tail
     space_retry_ms: int = 1_000
     close_timeout_ms: int = 5_000  # of the 10 s that a node has to stop
+    heartbeat_ms: int = 100
+    election_ms: int = 500  # silence of the leader before a pre-vote: this much to twice as much, drawn for each wait
+    window_bytes: int = 8 * MIB  # sent to one follower of one group and not yet acknowledged
+    append_bytes_max: int = 1 * MIB  # of one AppendRequest, unless a single entry is larger
+    silence_ms: int = 1_000  # a link on which nothing came for so long is down
+    link_queue_bytes_max: int = 64 * MIB  # waiting for a slow peer; more is dropped, Raft sends it again
+    rpcs_max: int = 1_024  # calls under way to one peer, and calls of one peer served at a time
 
     def __post_init__(self) -> None:
         assert 2 * 4096 <= self.segment_bytes <= 2048 * MIB, f"segments of {self.segment_bytes} bytes"

@@ -222,7 +222,7 @@ def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedE
     if files.is_broken:
         return []
     for at, placed in enumerate(files.waiting):
-        if not matches(placed.header, placed.entry.body):
+        if not matches(placed.entry.header, placed.entry.body):
             files.is_broken = True
             completions.append(EntryChanged(files.group_id, placed.entry.index))
             return files.waiting[:at]
@@ -242,7 +242,7 @@ def _write_run(files: GroupFiles, plan: SegmentPlan, run: Sequence[PlacedEntry])
     assert files.file is not None, f"segment {plan.first_index} has no file"
     buffers: list[Buffer] = []
     for placed in run:
-        buffers.append(placed.header)
+        buffers.append(placed.entry.header)
         buffers += placed.entry.body
     end = run[-1].position + HEADER_BYTES + run[-1].entry.size
     if end > files.written_end:

@@ -2,25 +2,25 @@ from crc32c import crc32c
 from hypothesis import given
 from hypothesis.strategies import binary, integers, lists, sampled_from
 
-from raft.entries import HEADER_BYTES, Entry, EntryKind, encode_header, is_intact, matches, read_header_or_none
+from raft.entries import HEADER_BYTES, Entry, EntryKind, is_intact, matches, new_entry, read_header_or_none
 from raft.interfaces import Index, Term
 
 u64 = integers(min_value=0, max_value=2**63 - 1)
 
 
 def entry(term: int, index: int, *body: bytes, kind: EntryKind = EntryKind.COMMANDS) -> Entry:
-    return Entry(Term(term), Index(index), kind, sum(map(len, body)), body)
+    return new_entry(Term(term), Index(index), kind, sum(map(len, body)), body)
 
 
 def test_an_entry_has_these_bytes() -> None:
     rest = bytes.fromhex("0000000000000003 0000000000000102 01 01") + b"body"
     expected = (22).to_bytes(4) + crc32c(rest).to_bytes(4) + rest
-    assert encode_header(entry(3, 0x102, b"bo", b"dy")) + b"body" == expected
+    assert entry(3, 0x102, b"bo", b"dy").header + b"body" == expected
 
 
 @given(term=u64, index=u64, body=lists(binary(max_size=40)), kind=sampled_from(EntryKind), before=binary(max_size=9))
 def test_what_is_written_is_read(term: int, index: int, body: list[bytes], kind: EntryKind, before: bytes) -> None:
-    written = encode_header(entry(term, index, *body, kind=kind)) + b"".join(body)
+    written = entry(term, index, *body, kind=kind).header + b"".join(body)
     view = memoryview(before + written)
     header = read_header_or_none(view, len(before))
     assert header is not None
@@ -31,7 +31,7 @@ def test_what_is_written_is_read(term: int, index: int, body: list[bytes], kind:
 
 @given(body=binary(max_size=60), bit=integers(min_value=0))
 def test_no_flipped_bit_goes_unnoticed(body: bytes, bit: int) -> None:
-    written = bytearray(encode_header(entry(2, 9, body)) + body)
+    written = bytearray(entry(2, 9, body).header + body)
     bit %= len(written) * 8
     written[bit // 8] ^= 1 << bit % 8
     header = read_header_or_none(memoryview(written), 0)
@@ -40,7 +40,7 @@ def test_no_flipped_bit_goes_unnoticed(body: bytes, bit: int) -> None:
 
 @given(body=binary(max_size=60), cut=integers(min_value=0))
 def test_no_entry_is_read_past_the_end_of_its_bytes(body: bytes, cut: int) -> None:
-    written = encode_header(entry(2, 9, body)) + body
+    written = entry(2, 9, body).header + body
     assert read_header_or_none(memoryview(written)[: cut % len(written)], 0) is None
 
 
@@ -50,7 +50,7 @@ def test_zeros_are_no_entry() -> None:
 
 @given(first=binary(max_size=20), second=binary(max_size=20), other=binary(max_size=40))
 def test_a_header_matches_its_body_alone_however_it_is_cut(first: bytes, second: bytes, other: bytes) -> None:
-    header = encode_header(entry(1, 1, first, second))
+    header = entry(1, 1, first, second).header
     assert len(header) == HEADER_BYTES
     assert matches(header, [first + second])
     assert matches(header, [other]) == (other == first + second)

@@ -7,7 +7,7 @@ import pytest
 
 from raft.checkpoint import CHECKPOINT_NAME
 from raft.configuration import Peer
-from raft.entries import HEADER_BYTES, Entry, EntryKind, encode_header
+from raft.entries import HEADER_BYTES, EntryKind, new_entry
 from raft.errors import CorruptLogError, ForeignDirectoryError, UnknownFormatError
 from raft.interfaces import Index, NodeId, Term
 from raft.recovery import recover
@@ -51,7 +51,7 @@ def put(disk: FaultyDisk, content: bytes, position: int) -> None:
 
 
 def encoded(term: int, index: int, body: bytes) -> bytes:
-    return encode_header(Entry(Term(term), Index(index), EntryKind.COMMANDS, len(body), [body])) + body
+    return new_entry(Term(term), Index(index), EntryKind.COMMANDS, len(body), [body]).header + body
 
 
 def bodies(count: int) -> Sequence[bytes]:
@@ -181,8 +181,8 @@ def test_an_entry_of_an_unknown_kind_is_not_taken_for_damage() -> None:
     later[HEADER_BYTES - 1] = 2
     put(disk, bytes(later), ends(disk)[-1])  # its CRC is wrong: only a torn tail
     assert read(disk) == [b"one"]
-    entry = Entry(Term(3), Index(5), EntryKind.COMMANDS, 0, [])
-    header = bytearray(encode_header(entry._replace(kind=9)))  # pyright: ignore[reportArgumentType] - on purpose
+    kind = 9
+    header = bytearray(new_entry(Term(3), Index(5), kind, 0, []).header)  # pyright: ignore[reportArgumentType] - on purpose
     put(disk, bytes(header), ends(disk)[-1])
     with pytest.raises(UnknownFormatError, match="kind 9"):
         read(disk)

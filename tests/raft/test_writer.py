@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from raft.entries import Entry, EntryKind
+from raft.entries import EntryKind, new_entry
 from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.log import PlacedEntry, SegmentLog, TermStarts
@@ -48,7 +48,7 @@ class OneGroup:
         placed: list[PlacedEntry] = []
         for body in bodies:
             index = Index(self.log.last_index + 1)
-            placed.append(self.log.append(Entry(Term(term), index, EntryKind.COMMANDS, len(body), [body])))
+            placed.append(self.log.append(new_entry(Term(term), index, EntryKind.COMMANDS, len(body), [body])))
         return AppendEntries(self.files, placed)
 
     def save(self, term: int) -> SaveHardState:
