@@ -18,27 +18,42 @@ STOP_DEADLINE_S = 20.0
 class ServedNode:
     """`timesplit serve` on free loopback ports over one data directory; can be killed and started again."""
 
-    def __init__(self, data: Path, *options: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, *options: str, environment: dict[str, str] | None = None, gid: int | None = None
+    ) -> None:
+        """`gid`: the group that the process runs as, by which a firewall can tell its packets."""
         self.data = data
         self.options = options
+        self.gid = gid
         self.environment = {**os.environ, **(environment or {})}
         self.kafka = "127.0.0.1:0"
         self.http = "127.0.0.1:0"
+        self.peer = "127.0.0.1:0"
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.begun = 0.0
         self.ready_s = 0.0
 
     def start(self) -> "ServedNode":
-        begun = time.perf_counter()
+        self.spawn()
+        return self.wait_ready()
+
+    def spawn(self) -> None:
+        """Start the process; a member of a cluster is ready only when others are there too (`wait_ready`)."""
+        self.begun = time.perf_counter()
         arguments = [sys.executable, "-m", "timesplit", "serve", "--data", str(self.data)]
-        arguments += ["--kafka", self.kafka, "--http", self.http, "--peer", "127.0.0.1:0", *self.options]
+        arguments += ["--kafka", self.kafka, "--http", self.http, "--peer", self.peer, *self.options]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, env=self.environment)
-        line = self._first_line(begun + START_DEADLINE_S)
+            self.process = subprocess.Popen(
+                arguments, stdout=subprocess.PIPE, stderr=log, env=self.environment, group=self.gid
+            )
+
+    def wait_ready(self) -> "ServedNode":
+        line = self._first_line(self.begun + START_DEADLINE_S)
         if line != b"ready\n":
             self.kill()
             raise RuntimeError(f"the node said {line!r}; its log:\n{self.log.read_text()[-4000:]}")
-        self.ready_s = time.perf_counter() - begun
+        self.ready_s = time.perf_counter() - self.begun
         addresses = json.loads((self.data / "addresses.json").read_text())
         # The same ports again after a restart, so that clients find the node where it was.
         self.kafka, self.http = addresses["kafka"], addresses["http"]
@@ -61,6 +76,13 @@ class ServedNode:
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing said."""
         self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP: its connections stay open, it does nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> int:
         """SIGTERM, as an operator stops it; returns the exit code."""
