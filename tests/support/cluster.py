@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 from .served import ServedNode
 
@@ -39,7 +40,7 @@ class Cluster:
         self.nodes: dict[int, ServedNode] = {}
         for at, port in enumerate(self.peer_ports, 1):
             data = (folders[at - 1] if folders else folder) / f"node{at}"
-            settings = ["--node-id", str(at), "--members", members, *options]
+            settings = ["--node-id", str(at), *(["--members", members] if count > 1 else []), *options]
             gid = gids[at - 1] if gids else None
             node = ServedNode(data, *settings, environment=environment, gid=gid)
             # Its log outlives a disk that is swapped.
@@ -80,7 +81,7 @@ class Cluster:
         with ThreadPoolExecutor(max(1, len(nodes))) as threads:
             return list(threads.map(ServedNode.stop, nodes))
 
-    def __enter__(self) -> "Cluster":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
