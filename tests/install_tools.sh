@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Programs that the tests drive: kcat and Chromium from Debian's packages, Kafka's own tools from Maven Central.
+# Programs that the tests drive: kcat, nft and Chromium from Debian's packages, Kafka's own tools from Maven Central.
 set -euo pipefail
 cd "$(dirname "$0")"
 missing=()
 command -v kcat >/dev/null || missing+=(kcat)
+command -v nft >/dev/null || missing+=(nftables)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v java >/dev/null || missing+=(default-jre-headless)
 command -v mvn >/dev/null || missing+=(maven)
