@@ -36,6 +36,10 @@ class EntryTooLargeError(RaftError):
         self.body_bytes, self.bytes_max = body_bytes, bytes_max
 
 
+class BadMessageError(RaftError):
+    """Bytes of another node that are no message; they are dropped as if they had never come."""
+
+
 class SegmentReleasedError(RaftError):
     """The segment, or that part of it, is not (any more) in this node's log."""
 
@@ -67,3 +71,19 @@ class ForeignDirectoryError(DataDirectoryError):
 
 class DirectoryLockedError(DataDirectoryError):
     """Another process serves this directory."""
+
+
+class PeerUnreachableError(RaftError):
+    """The link to the node is down, or went down during the call: whether the call was served is unknown."""
+
+    def __init__(self, node: NodeId) -> None:
+        super().__init__(f"node {node} cannot be reached")
+        self.node = node
+
+
+class CallRefusedError(RaftError):
+    """The node answered a call with a refusal: `code` is the name of its error."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code, self.text = code, text

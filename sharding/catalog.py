@@ -14,6 +14,9 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from raft.configuration import Peer
+from raft.interfaces import NodeId
+
 from .errors import InvalidTopicError, ShardingError, TopicExistsError
 from .views.names import split_view_name
 
@@ -27,7 +30,10 @@ _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class NodeRecord(msgspec.Struct, array_like=True, frozen=True):
-    """`incarnation` rises with every start of the node; `host` is the label that replicas avoid to share."""
+    """`incarnation` rises with every start of the node; `host` is the label that replicas avoid to share.
+
+    The peer address is where the other nodes reach it; port 0 where a standalone node wrote the record.
+    """
 
     node_id: int
     disk_id: bytes
@@ -37,14 +43,26 @@ class NodeRecord(msgspec.Struct, array_like=True, frozen=True):
     http_port: int
     rack: str | None
     incarnation: int
+    peer_host: str = ""
+    peer_port: int = 0
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(NodeId(self.node_id), self.disk_id.decode())
 
 
 class ShardRecord(msgspec.Struct, array_like=True, frozen=True):
-    """One Raft group of the class of shards with `replication_factor` replicas."""
+    """One Raft group of the class of shards with `replication_factor` replicas.
+
+    `replicas` are the nodes that are *wanted* as its members, the preferred leader first; `version` rises by 1 whenever
+    they change. `founders` are the members that its log began with; none are named where a standalone node founded it.
+    """
 
     shard_id: int
     replication_factor: int
     replicas: tuple[int, ...]
+    founders: tuple[Peer, ...] = ()
+    version: int = 0
 
 
 class TopicRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -141,6 +159,23 @@ class Catalog:
         self.shards[shard.shard_id] = shard
         return True
 
+    def set_replicas(self, wanted: ShardRecord) -> ShardRecord | None:
+        """Want other replicas, maybe as a shard of another class; None unless the version is the present one's successor.
+
+        A topic has the replication factor that all its shards have at least.
+        """
+        present = self.shards.get(wanted.shard_id)
+        if present is None or wanted.version != present.version + 1:
+            return None
+        self._changed()
+        after = msgspec.structs.replace(wanted, founders=present.founders)
+        self.shards[wanted.shard_id] = after
+        if after.replication_factor != present.replication_factor:
+            for topic in [one for one in self.topics.values() if wanted.shard_id in one.shards]:
+                factors = [self.shards[one].replication_factor for one in topic.shards if one in self.shards]
+                self._replace(topic, replication_factor=min(factors))
+        return after
+
     def add_topic(self, topic: TopicRecord) -> TopicRecord | ShardingError:
         if (refusal := self.refusal_of_name_or_none(topic.name)) is not None:
             return refusal
@@ -201,9 +236,13 @@ class Catalog:
         self.next_producer_id += count
         return first
 
-    def assign_slots(self, kind: str, shards: list[int]) -> None:
+    def assign_slots(self, kind: str, shards: list[int]) -> bool:
+        """False if the slots of this kind have their shards: they do not move from one to another."""
+        if kind in self.slots:
+            return False
         self._changed()
         self.slots[kind] = shards
+        return True
 
     def snapshot(self) -> bytes:
         manifests = [
@@ -255,11 +294,12 @@ class Catalog:
         configs: dict[str, str] | None = None,
         split_number: int | None = None,
         shards: tuple[int, ...] | None = None,
+        replication_factor: int | None = None,
     ) -> TopicRecord:
         after = TopicRecord(
             topic_id=topic.topic_id,
             name=topic.name,
-            replication_factor=topic.replication_factor,
+            replication_factor=topic.replication_factor if replication_factor is None else replication_factor,
             # Sorted: the bytes of a snapshot must not tell in which order settings were made.
             configs=dict(sorted((topic.configs if configs is None else configs).items())),
             created_ms=topic.created_ms,

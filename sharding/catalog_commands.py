@@ -109,15 +109,29 @@ class PublishRun(StructCommand, frozen=True):
 
 
 class AssignSlots(StructCommand, frozen=True):
-    """Where the coordinator slots of one kind live: the shard of each slot."""
+    """Where the coordinator slots of one kind live: the shard of each slot. Result: False if they were assigned."""
 
     TYPE: ClassVar[int] = 136
 
     kind: str
     shards: list[int]
 
-    def execute(self, state: "ShardState", at: At) -> None:
-        state.section(Catalog).assign_slots(self.kind, self.shards)
+    def execute(self, state: "ShardState", at: At) -> bool:
+        return state.section(Catalog).assign_slots(self.kind, self.shards)
+
+
+class SetReplicas(StructCommand, frozen=True):
+    """Want other replicas of a shard: compare-and-set on its version before. `founders` are those of the present one.
+
+    Result: the shard as it is wanted now; None if another change came first, or there is no such shard.
+    """
+
+    TYPE: ClassVar[int] = 137
+
+    shard: ShardRecord
+
+    def execute(self, state: "ShardState", at: At) -> ShardRecord | None:
+        return state.section(Catalog).set_replicas(self.shard)
 
 
 CATALOG_COMMANDS: Table = make_table(
@@ -131,5 +145,6 @@ CATALOG_COMMANDS: Table = make_table(
         AllocateProducerIds,
         PublishRun,
         AssignSlots,
+        SetReplicas,
     ]
 )

@@ -6,12 +6,18 @@ class ShardingError(Exception):
 
 
 class NotLeaderError(ShardingError):
-    """This node does not lead the shard (any more); the outcome of a pending write is unknown."""
+    """This node does not lead the shard (any more); the outcome of a pending write is unknown.
 
-    def __init__(self, leader_id: int | None = None, leader_epoch: int = -1) -> None:
-        super().__init__(f"not the leader; leader {leader_id}, epoch {leader_epoch}")
+    `is_refusal`: certainly nothing of it came into the log, so that it may be sent again.
+    """
+
+    def __init__(
+        self, leader_id: int | None = None, leader_epoch: int = -1, *, is_refusal: bool = False, message: str = ""
+    ) -> None:
+        super().__init__(message or f"not the leader; leader {leader_id}, epoch {leader_epoch}")
         self.leader_id = leader_id
         self.leader_epoch = leader_epoch
+        self.is_refusal = is_refusal
 
 
 class ShardStoppedError(ShardingError):

@@ -100,6 +100,55 @@ class FoundOffset:
     leader_epoch: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDescription:
+    """A registered node. `is_live`: the node that was asked has heard of it lately, or is it."""
+
+    address: NodeAddress
+    host: str
+    disk_id: str
+    incarnation: int
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaDescription:
+    """A member of a shard's group. `match`: it has everything up to here on its disk; -1 if no leader answered."""
+
+    node_id: int
+    is_voter: bool
+    match: int
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardDescription:
+    """`wanted`: the replicas by the catalog, the preferred leader first; `replicas`: the members as they are.
+
+    As the shard's leader tells, or, if none answers, as this node knows; shard 0 is the catalog. `leader_id` -1: none.
+    """
+
+    shard_id: int
+    replication_factor: int
+    wanted: Sequence[int]
+    leader_id: int
+    term: int
+    applied: int
+    partition_count: int
+    replicas: Sequence[ReplicaDescription]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterDescription:
+    """All nodes and shards; `node_id` is who answers, `controller_id` leads the catalog (-1: nobody)."""
+
+    cluster_id: str
+    node_id: int
+    controller_id: int
+    nodes: Sequence[NodeDescription]
+    shards: Sequence[ShardDescription]
+
+
 class PartitionApi(Protocol):
     """One partition of a topic or of a view, on the node that leads it. Every offset shown is committed."""
 
@@ -305,4 +354,8 @@ class NodeApi(Protocol):
     async def allocate_producer_id(self) -> int: ...
     def coordinator_of(self, kind: str, key: str) -> NodeAddress:
         """kind: group | transaction. Raises: CoordinatorNotAvailableError."""
+        ...
+
+    async def cluster(self) -> ClusterDescription:
+        """Nodes and shards, gathered from the leaders that answer within a second."""
         ...

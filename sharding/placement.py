@@ -1,8 +1,84 @@
-"""Where new things go: the shards of partitions and of coordinator slots. Pure functions of the catalog."""
+"""Where new things go: the replicas of shards, the shards of partitions and of coordinator slots. Pure.
+
+A class of shards (one replication factor) has `per_node` shards for each node. Its replica sets are the nodes in
+rotation; each set occurs `per_node` times with another of its nodes in front, which is the preferred leader. So every
+node leads and holds equally many, and the partitions of a stream, which share one replica set, still have several
+shards and several leaders.
+"""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from raft.configuration import Peer
 
 from .catalog import SLOTS, Catalog
+
+
+class Member(NamedTuple):
+    """A node that may hold replicas; `host` is the label that replicas avoid to share."""
+
+    peer: Peer
+    host: str
+
+
+Members = Mapping[int, Member]
+
+
+def missing_replicas(catalog: Catalog, members: Members, replication_factor: int, per_node: int) -> list[list[int]]:
+    """The replicas of each shard that the class still lacks, preferred leader first."""
+    wanted = replica_lists(members, replication_factor, per_node)
+    for shard in catalog.shards_of_class(replication_factor):
+        present = list(shard.replicas)
+        # One that is not of this rotation (a node was replaced) stands for the first that is left.
+        if wanted:
+            wanted.remove(present if present in wanted else wanted[0])
+    return wanted
+
+
+def replica_lists(members: Members, replication_factor: int, per_node: int) -> list[list[int]]:
+    """The whole class: `per_node` shards a node, first each set once, then each again with another node in front."""
+    assert 1 <= replication_factor <= len(members), f"{replication_factor} replicas on {len(members)} nodes"
+    nodes = _hosts_apart(members)
+    sets = [_set_from(nodes, start, members, replication_factor) for start in range(len(nodes))]
+    turns = [turn % replication_factor for turn in range(per_node)]
+    return [one[turn:] + one[:turn] for turn in turns for one in sets]
+
+
+def _hosts_apart(members: Members) -> list[int]:
+    """The nodes in a ring in which neighbours are on different hosts as far as that can be."""
+    by_host: dict[str, list[int]] = {}
+    for node_id, member in sorted(members.items()):
+        by_host.setdefault(member.host, []).append(node_id)
+    rows = zip_longest(*sorted(by_host.values(), key=lambda one: (-len(one), one)))
+    return [node_id for row in rows for node_id in row if node_id is not None]
+
+
+def _set_from(nodes: Sequence[int], start: int, members: Members, count: int) -> list[int]:
+    """`count` nodes of the ring from `start` on; a host comes twice only when no other is left."""
+    ring = [nodes[(start + step) % len(nodes)] for step in range(len(nodes))]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        hosts = Counter(members[one].host for one in chosen)
+        chosen.append(min((one for one in ring if one not in chosen), key=lambda one: hosts[members[one].host]))
+    return chosen
+
+
+def replacement_or_none(replicas: Sequence[int], dead: int, members: Members, loads: Mapping[int, int]) -> int | None:
+    """The node that takes the place of a dead one: another host before the same, then the least loaded."""
+    left = [one for one in replicas if one != dead]
+    hosts = Counter(members[one].host for one in left if one in members)
+    candidates = [one for one in members if one not in replicas]
+    return min(candidates, key=lambda one: (hosts[members[one].host], loads.get(one, 0), one), default=None)
+
+
+def replica_loads(catalog: Catalog) -> Counter[int]:
+    """Shards wanted on each node."""
+    loads: Counter[int] = Counter()
+    for shard in catalog.shards.values():
+        loads.update(shard.replicas)
+    return loads
 
 
 def shard_loads(catalog: Catalog) -> Counter[int]:
@@ -13,11 +89,24 @@ def shard_loads(catalog: Catalog) -> Counter[int]:
     return loads
 
 
-def shards_for(catalog: Catalog, replication_factor: int, partition_count: int) -> tuple[int, ...]:
-    """One shard per partition, each on the least loaded of its class by then; equal ones in order of id."""
-    shard_ids = [shard.shard_id for shard in catalog.shards_of_class(replication_factor)]
-    assert shard_ids, f"no shards of replication factor {replication_factor}"
+def shards_for(
+    catalog: Catalog, replication_factor: int, partition_count: int, *, is_together: bool = False
+) -> tuple[int, ...]:
+    """One shard per partition, each on the least loaded of its class by then; equal ones in order of id.
+
+    `is_together`: all on shards with the same replicas, those that hold least by then. A stream must be so: whoever
+    answers by event time needs all its partitions.
+    """
+    shards = catalog.shards_of_class(replication_factor)
+    assert shards, f"no shards of replication factor {replication_factor}"
     loads = shard_loads(catalog)
+    if is_together:
+        by_set: dict[frozenset[int], list[int]] = {}
+        for shard in shards:
+            by_set.setdefault(frozenset(shard.replicas), []).append(shard.shard_id)
+        shard_ids = min(by_set.values(), key=lambda ids: (sum(loads[one] for one in ids) / len(ids), ids))
+    else:
+        shard_ids = [shard.shard_id for shard in shards]
     chosen: list[int] = []
     for _ in range(partition_count):
         shard_id = min(shard_ids, key=lambda one: (loads[one], one))
@@ -26,6 +115,6 @@ def shards_for(catalog: Catalog, replication_factor: int, partition_count: int) 
     return tuple(chosen)
 
 
-def slots_over(shard_ids: list[int]) -> list[int]:
+def slots_over(shard_ids: Sequence[int]) -> list[int]:
     """The shard of each slot, in turns."""
     return [shard_ids[slot % len(shard_ids)] for slot in range(SLOTS)]
