@@ -1,4 +1,6 @@
-"""Timesplit against Apache Kafka, alternating in one run: `python -m benchmarks.against_kafka [--runs 3] [--mb 150]`.
+"""Timesplit against Apache Kafka, alternating in one run: `python -m benchmarks.against_kafka [--rf 3] [--runs 3]`.
+
+--rf 1 compares one node with one broker, --rf 3 three nodes with three brokers (min.insync.replicas 2).
 
 Rows: record size x acks with librdkafka. Produce and consume ratios = ours / Kafka's in MB/s, flush ratios = Kafka's /
 ours (one record in flight), so that more is better everywhere. Then small produce requests from raw frames: requests/s
@@ -26,7 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.apache_kafka import ApacheKafka, cpu_seconds, memory_mib
 from store import batches
 from store.events import Record
-from tests.support.served import ServedNode
+from tests.support.cluster import Cluster
 
 ROWS = ((1_000, "all"), (100, "all"), (1_000, "1"))
 FLUSHES = 200
@@ -41,11 +43,11 @@ class Speed(NamedTuple):
     flush_p99_ms: float
 
 
-def measure(address: str, size: int, acks: str, megabytes: int) -> Speed:
+def measure(address: str, size: int, acks: str, *, copies: int, megabytes: int) -> Speed:
     """Produce and consume `megabytes` (a quarter for small records), then single records one at a time."""
     topic = f"bench-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, 1, copies)])[topic].result(30)
     count = megabytes * 1_000_000 // size // (1 if size > 500 else 4)
     value = os.urandom(size)
     failed: list[object] = []
@@ -146,6 +148,7 @@ def file_system_of(folder: str) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rf", type=int, default=1, choices=(1, 3))
     arguments.add_argument("--runs", type=int, default=3)
     arguments.add_argument("--mb", type=int, default=150)
     arguments.add_argument("--seconds", type=float, default=5.0)
@@ -153,31 +156,35 @@ def main() -> None:
     chosen = arguments.parse_args()
     is_below = False
     lock_path = Path(os.environ.get("BENCH_LOCK", Path(tempfile.gettempdir()) / "bench.lock"))
+    count = 1 if chosen.rf == 1 else 3
     with lock_path.open("w") as lock, tempfile.TemporaryDirectory() as folder:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        ours = ServedNode(Path(folder) / "data").start()
-        idle_mib = memory_mib(ours.pid)
-        try:
-            with ApacheKafka() as kafka:
+        with Cluster(Path(folder), count=count) as ours:
+            ours.start()
+            idle_mib = sum(memory_mib(node.pid) for node in ours.running)
+            with ApacheKafka(count) as kafka:
                 print(f"data of both in {folder} ({file_system_of(folder)}), load average {os.getloadavg()[0]:.1f}")
-                print(f"ready: ours {ours.ready_s:.2f} s, Kafka {kafka.ready_s:.2f} s")
-                print(f"idle memory: ours {idle_mib:.0f} MiB, Kafka {memory_mib(kafka.pid):.0f} MiB")
+                ready_s = max(node.ready_s for node in ours.running)
+                print(f"ready: ours {ready_s:.2f} s, Kafka {kafka.ready_s:.2f} s")
+                print(f"idle memory: ours {idle_mib:.0f} MiB, Kafka {sum(map(memory_mib, kafka.pids)):.0f} MiB")
                 for size, acks in ROWS:
                     is_below |= _row(ours.kafka, kafka.address, size, acks, chosen) < chosen.floor
-                for name, address, pid in (("Kafka", kafka.address, kafka.pid), ("ours", ours.kafka, ours.pid)):
-                    rate, cpu_us = small_requests(address, pid, chosen.seconds)
-                    print(f"small requests: {name} {rate:,.0f} requests/s, {cpu_us:.0f} µs CPU a request", flush=True)
-        finally:
-            ours.stop()
+                if count == 1:
+                    pids = {"Kafka": (kafka.address, kafka.pid), "ours": (ours.kafka, ours.running[0].pid)}
+                    for name, (address, pid) in pids.items():
+                        rate, cpu_us = small_requests(address, pid, chosen.seconds)
+                        print(
+                            f"small requests: {name} {rate:,.0f} requests/s, {cpu_us:.0f} µs CPU a request", flush=True
+                        )
     sys.exit(is_below)
 
 
 def _row(ours: str, kafka: str, size: int, acks: str, chosen: argparse.Namespace) -> float:
-    """Print one row; the least of its produce, consume and flush p50 ratios."""
+    """Print one row; the least of its produce, consume and (of one broker) flush p50 ratios."""
     runs: dict[str, list[Speed]] = {ours: [], kafka: []}
     for turn in range(chosen.runs + 1):
         for address in (ours, kafka) if turn % 2 else (kafka, ours):
-            speed = measure(address, size, acks, chosen.mb)
+            speed = measure(address, size, acks, copies=chosen.rf, megabytes=chosen.mb)
             if turn:  # the first round warms up
                 runs[address].append(speed)
     mine, theirs = (Speed(*map(statistics.median, zip(*runs[address], strict=True))) for address in (ours, kafka))
@@ -190,7 +197,7 @@ def _row(ours: str, kafka: str, size: int, acks: str, chosen: argparse.Namespace
     names = ("produce", "consume", "flush p50", "flush p99")
     compared = " ".join(f"{name} {ratio:.2f}" for name, ratio in zip(names, ratios, strict=True))
     print(f"{size} B acks={acks}: {compared} | ours {_shown(mine)}; Kafka {_shown(theirs)}", flush=True)
-    return min(ratios[:3])
+    return min(ratios[: 3 if chosen.rf == 1 else 2])
 
 
 def _shown(speed: Speed) -> str:

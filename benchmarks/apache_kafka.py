@@ -1,4 +1,4 @@
-"""A real Apache Kafka broker (KRaft, one node, stock settings) on loopback, as the peer of a measurement.
+"""Real Apache Kafka brokers (KRaft, stock settings) on loopback, as the peer of a measurement.
 
 The jars are those that tests/install_tools.sh fetches. Kafka's stock settings flush to the page cache only; ours are
 durable (fdatasync before the answer) in every comparison.
@@ -26,38 +26,63 @@ def _free_port() -> int:
 
 
 class ApacheKafka:
-    """One broker and controller in one process; data in a temporary folder that goes with it."""
+    """`count` processes, each broker and controller; data in a temporary folder that goes with them.
 
-    def __init__(self) -> None:
+    More than one: replication factor 3 and min.insync.replicas 2 for what asks for no other.
+    """
+
+    def __init__(self, count: int = 1) -> None:
         self.address = ""
-        self.process: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.ready_s = 0.0
+        self._count = count
         self._folder = Path(tempfile.mkdtemp(prefix="apache-kafka-"))
 
     def __enter__(self) -> Self:
-        kafka, controller = _free_port(), _free_port()
-        self.address = f"127.0.0.1:{kafka}"
         (self._folder / "log4j2.xml").write_text(
             '<Configuration status="ERROR"><Appenders><Console name="C" target="SYSTEM_ERR"><PatternLayout/></Console>'
             '</Appenders><Loggers><Root level="WARN"><AppenderRef ref="C"/></Root></Loggers></Configuration>'
         )
+        ids = range(1, self._count + 1)
+        ports = {at: (_free_port(), _free_port()) for at in ids}
+        self.address = ",".join(f"127.0.0.1:{kafka}" for kafka, _ in ports.values())
+        voters = ",".join(f"{at}@127.0.0.1:{controller}" for at, (_, controller) in ports.items())
+        configs = {at: self._configure(at, *ports[at], voters) for at in ids}
+        begun = time.perf_counter()
+        for at, config in configs.items():
+            with (self._folder / f"log{at}").open("wb") as log:
+                command = [*self._java(), "kafka.Kafka", str(config)]
+                self.processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+        self._wait_until_ready()
+        self.ready_s = time.perf_counter() - begun
+        return self
+
+    def _configure(self, at: int, kafka: int, controller: int, voters: str) -> Path:
+        """Write a broker's settings and format its data folder."""
+        copies = str(min(3, self._count))
         properties = {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "node.id": str(at),
+            "controller.quorum.voters": voters,
+            "listeners": f"PLAINTEXT://127.0.0.1:{kafka},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{kafka}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": str(self._folder / "data"),
-            "offsets.topic.replication.factor": "1",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
+            "log.dirs": str(self._folder / f"data{at}"),
+            "offsets.topic.replication.factor": copies,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": "1" if self._count == 1 else "2",
+            "min.insync.replicas": "1" if self._count == 1 else "2",
             "group.initial.rebalance.delay.ms": "0",
         }
-        config = self._folder / "server.properties"
+        config = self._folder / f"server{at}.properties"
         config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-        java = [
+        tool = ["java", "-cp", f"{jars()}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
+        subprocess.run(tool, check=True, capture_output=True, timeout=60)
+        return config
+
+    def _java(self) -> list[str]:
+        return [
             "java",
             "-server",
             "-Xms1G",
@@ -68,47 +93,43 @@ class ApacheKafka:
             "-cp",
             f"{jars()}/*",
         ]
-        subprocess.run(
-            [*java[:1], "-cp", f"{jars()}/*", "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        begun = time.perf_counter()
-        with (self._folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([*java, "kafka.Kafka", str(config)], stdout=log, stderr=log)
-        self._wait_until_ready()
-        self.ready_s = time.perf_counter() - begun
-        return self
 
     def _wait_until_ready(self) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        assert self.process is not None
         end = time.monotonic() + READY_DEADLINE_S
-        while time.monotonic() < end and self.process.poll() is None:
+        while time.monotonic() < end and all(process.poll() is None for process in self.processes):
             try:
-                if AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1).brokers:
+                brokers = (
+                    AdminClient({"bootstrap.servers": self.address, "log_level": 0}).list_topics(timeout=1).brokers
+                )
+                if len(brokers) == self._count:
                     return
             except KafkaException:
                 continue
-        raise RuntimeError(f"Apache Kafka did not start: {(self._folder / 'log').read_text()[-2000:]}")
+        raise RuntimeError(f"Apache Kafka did not start: {(self._folder / 'log1').read_text()[-2000:]}")
 
     def __exit__(self, *_: object) -> None:
-        if self.process is not None:
-            self.process.terminate()
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
             try:
-                self.process.wait(20)
+                process.wait(20)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                process.kill()
+                process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self.processes]
+
+    @property
     def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
+        """Of the only process."""
+        (pid,) = self.pids
+        return pid
 
 
 def cpu_seconds(pid: int) -> float:
