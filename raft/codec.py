@@ -1,0 +1,243 @@
+"""The bytes of `messages` between nodes, big-endian, all numbers 63 bits or fewer. Pure.
+
+A frame of class raft says its group and its kind (`peers`); what follows is the payload, by kind:
+
+    1 PreVoteRequest    q term, q last term, q last index
+    2 PreVoteResponse   q term, u8 granted
+    3 VoteRequest       q term, q last term, q last index, u8 transfer
+    4 VoteResponse      q term, u8 granted
+    5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, then the entries as they
+                        lie on the disk: header (`entries`, with its CRC) and body, one behind the other
+    6 AppendResponse    q term, u8 rejected, q index, q round, q hint index, q hint term
+    7 TimeoutNow        q term
+    8 ReadRequest       q term, q context
+    9 ReadResponse      q term, q context, q index
+    10 InstallRequest   q term, q index, q index term
+    11 InstallResponse  q term, q index
+    12 Heartbeat        of many groups: rows of u16 group, q term, q committed, q round
+    13 HeartbeatResponse  of many groups: rows of u16 group, q term, q round
+
+Kinds 12 and 13 name their groups in the rows; the group of their frame is 0 and says nothing.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from enum import IntEnum
+from operator import attrgetter
+from typing import NamedTuple
+
+from crc32c import crc32c
+
+from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, Entry, EntryKind
+from .errors import BadMessageError
+from .interfaces import Buffer, GroupId, Index, Term
+from .messages import (
+    AppendRequest,
+    AppendResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallRequest,
+    InstallResponse,
+    Message,
+    PreVoteRequest,
+    PreVoteResponse,
+    ReadRequest,
+    ReadResponse,
+    TimeoutNow,
+    VoteRequest,
+    VoteResponse,
+)
+
+
+class MessageKind(IntEnum):
+    PRE_VOTE_REQUEST = 1
+    PRE_VOTE_RESPONSE = 2
+    VOTE_REQUEST = 3
+    VOTE_RESPONSE = 4
+    APPEND_REQUEST = 5
+    APPEND_RESPONSE = 6
+    TIMEOUT_NOW = 7
+    READ_REQUEST = 8
+    READ_RESPONSE = 9
+    INSTALL_REQUEST = 10
+    INSTALL_RESPONSE = 11
+    HEARTBEATS = 12
+    HEARTBEAT_RESPONSES = 13
+
+
+APPEND = struct.Struct(">qqqqqI")
+HEARTBEAT = struct.Struct(">Hqqq")
+HEARTBEAT_RESPONSE = struct.Struct(">Hqq")
+KINDS = tuple(EntryKind)
+assert tuple(range(len(KINDS))) == KINDS, "the kind of an entry is its place here"
+
+
+class HeartbeatRow(NamedTuple):
+    """A `Heartbeat` of one group among those of others."""
+
+    group_id: GroupId
+    term: Term
+    committed: Index
+    round: int
+
+
+class HeartbeatResponseRow(NamedTuple):
+    group_id: GroupId
+    term: Term
+    round: int
+
+
+def encode(message: Message) -> tuple[MessageKind, Sequence[Buffer]]:
+    """Kind and payload of a message of one group; bodies are handed on as they are. Heartbeats go by `encode_rows`."""
+    return ENCODERS[type(message)](message)
+
+
+def decode(kind: int, payload: memoryview) -> Message:
+    """The message; bodies of its entries are slices of `payload`. Raises: BadMessageError."""
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        raise BadMessageError(f"a message of unknown kind {kind}")
+    return decoder(payload)
+
+
+def encode_heartbeats(rows: Sequence[HeartbeatRow]) -> bytes:
+    return b"".join([HEARTBEAT.pack(*row) for row in rows])
+
+
+def decode_heartbeats(payload: memoryview) -> Iterator[tuple[GroupId, Heartbeat]]:
+    """Raises: BadMessageError, before the first row."""
+    return (
+        (GroupId(group), Heartbeat(Term(term), Index(committed), round_))
+        for group, term, committed, round_ in _rows(HEARTBEAT, payload)
+    )
+
+
+def encode_heartbeat_responses(rows: Sequence[HeartbeatResponseRow]) -> bytes:
+    return b"".join([HEARTBEAT_RESPONSE.pack(*row) for row in rows])
+
+
+def decode_heartbeat_responses(payload: memoryview) -> Iterator[tuple[GroupId, HeartbeatResponse]]:
+    """Raises: BadMessageError, before the first row."""
+    return (
+        (GroupId(group), HeartbeatResponse(Term(term), round_))
+        for group, term, round_ in _rows(HEARTBEAT_RESPONSE, payload)
+    )
+
+
+def _rows(row: struct.Struct, payload: memoryview) -> list[tuple[int, ...]]:
+    if not payload or len(payload) % row.size:
+        raise BadMessageError(f"{len(payload)} bytes of heartbeats, not of {row.size} each")
+    rows = list(row.iter_unpack(payload))
+    if any(min(numbers) < 0 for numbers in rows):
+        raise BadMessageError("a heartbeat with a negative number")
+    return rows
+
+
+def _encode_append(message: AppendRequest) -> tuple[MessageKind, Sequence[Buffer]]:
+    head = APPEND.pack(
+        message.term, message.prev_index, message.prev_term, message.committed, message.round, len(message.entries)
+    )
+    buffers: list[Buffer] = [head]
+    for entry in message.entries:
+        buffers.append(entry.header)
+        buffers += entry.body
+    return MessageKind.APPEND_REQUEST, buffers
+
+
+def _decode_append(payload: memoryview) -> AppendRequest:
+    if len(payload) < APPEND.size:
+        raise BadMessageError(f"an AppendRequest of {len(payload)} bytes, at least {APPEND.size}")
+    term, prev_index, prev_term, committed, round_, count = APPEND.unpack_from(payload)
+    if min(term, prev_index, prev_term, committed, round_) < 0:
+        raise BadMessageError("an AppendRequest with a negative number")
+    if count * HEADER_BYTES > len(payload) - APPEND.size:
+        raise BadMessageError(f"{count} entries announced in {len(payload)} bytes")
+    last_term = _checked_term(prev_term, 0, term)
+    entries: list[Entry] = []
+    position = APPEND.size
+    for index in range(prev_index + 1, prev_index + 1 + count):
+        entry, position = _entry_at(payload, position)
+        if entry.index != index:
+            raise BadMessageError(f"entry {entry.index} where {index} is due")
+        last_term = _checked_term(entry.term, last_term, term)
+        entries.append(entry)
+    if position != len(payload):
+        raise BadMessageError(f"{len(payload) - position} bytes behind the last entry")
+    return AppendRequest(Term(term), Index(prev_index), Term(prev_term), Index(committed), round_, entries)
+
+
+def _checked_term(term: int, at_least: int, at_most: int) -> int:
+    if not at_least <= term <= at_most:
+        raise BadMessageError(f"an entry of term {term}, not of {at_least}..{at_most}")
+    return term
+
+
+def _entry_at(payload: memoryview, position: int) -> tuple[Entry, int]:
+    """The entry whose header begins there, and where it ends."""
+    checked = position + PREFIX.size
+    first = position + HEADER_BYTES
+    if first > len(payload):
+        raise BadMessageError("ends inside the header of an entry")
+    length, crc, term, index, kind, version = HEADER.unpack_from(payload, position)
+    end = checked + length
+    if length < LENGTH_MIN or end > len(payload):
+        raise BadMessageError(f"an entry of {length} bytes where {len(payload) - checked} are left")
+    if crc32c(payload[checked:end]) != crc:
+        raise BadMessageError(f"entry {index} is damaged")
+    if version != ENTRY_VERSION or kind >= len(KINDS):
+        raise BadMessageError(f"entry {index} of kind {kind}, version {version}")
+    body = (payload[first:end],) if end > first else ()
+    return Entry(term, index, KINDS[kind], end - first, body, bytes(payload[position:first])), end
+
+
+class _Fixed(NamedTuple):
+    """A message whose payload is one struct of its fields, in their order."""
+
+    kind: MessageKind
+    layout: struct.Struct
+    type: type[Message]
+    values: Callable[[Message], tuple[int, ...]]
+
+    def encode(self, message: Message) -> tuple[MessageKind, Sequence[Buffer]]:
+        return self.kind, (self.layout.pack(*self.values(message)),)
+
+    def decode(self, payload: memoryview) -> Message:
+        if len(payload) != self.layout.size:
+            raise BadMessageError(f"{self.type.__name__} of {len(payload)} bytes, not {self.layout.size}")
+        numbers = self.layout.unpack(payload)
+        if min(numbers) < 0:
+            raise BadMessageError(f"{self.type.__name__} with a negative number")
+        return self.type(*numbers)
+
+
+def _fixed(kind: MessageKind, layout: str, message_type: type[Message]) -> _Fixed:
+    names = [field.name for field in fields(message_type)]
+    with_term = attrgetter("term", *names)  # a getter of one name alone gives no tuple
+
+    def values(message: Message) -> tuple[int, ...]:
+        return with_term(message)[1:]
+
+    return _Fixed(kind, struct.Struct(layout), message_type, values)
+
+
+FIXED = (
+    _fixed(MessageKind.PRE_VOTE_REQUEST, ">qqq", PreVoteRequest),
+    _fixed(MessageKind.PRE_VOTE_RESPONSE, ">q?", PreVoteResponse),
+    _fixed(MessageKind.VOTE_REQUEST, ">qqq?", VoteRequest),
+    _fixed(MessageKind.VOTE_RESPONSE, ">q?", VoteResponse),
+    _fixed(MessageKind.APPEND_RESPONSE, ">q?qqqq", AppendResponse),
+    _fixed(MessageKind.TIMEOUT_NOW, ">q", TimeoutNow),
+    _fixed(MessageKind.READ_REQUEST, ">qq", ReadRequest),
+    _fixed(MessageKind.READ_RESPONSE, ">qqq", ReadResponse),
+    _fixed(MessageKind.INSTALL_REQUEST, ">qqq", InstallRequest),
+    _fixed(MessageKind.INSTALL_RESPONSE, ">qq", InstallResponse),
+)
+ENCODERS: dict[type[Message], Callable[..., tuple[MessageKind, Sequence[Buffer]]]] = {
+    AppendRequest: _encode_append,
+    **{fixed.type: fixed.encode for fixed in FIXED},
+}
+DECODERS: dict[int, Callable[[memoryview], Message]] = {
+    MessageKind.APPEND_REQUEST: _decode_append,
+    **{fixed.kind: fixed.decode for fixed in FIXED},
+}
