@@ -25,7 +25,7 @@ from .errors import (
 )
 from .interfaces import Buffer, GroupId, Index, NodeId, Place, Proposal, Role, RoleChange, StateMachine, Term
 from .job_thread import JobRunner
-from .log import PlacedEntry
+from .placed import PlacedEntry
 from .recovery import Recovered
 from .segments import Found
 from .settings import RaftSettings
@@ -249,16 +249,18 @@ class Group:
 
     def _on_completion(self, completion: Completion) -> None:
         match completion:
-            case EntriesPersisted(_, term, index):
+            case EntriesPersisted(_, term, index, cut_count):
                 self._is_full = False
+                if not self._log.on_persisted(term, index, cut_count):
+                    return
                 self._core.on_persisted(term, index)
                 if self._mark_timer is None:
                     mark_ms = self._services.settings.mark_ms
                     self._mark_timer = self._services.clock.call_later(mark_ms, self._note_durable)
                 if not self._stopped:
                     self._machine.on_persisted(term, index)
-            case HardStatePersisted(_, term):
-                self._core.on_hard_state_persisted(term)
+            case HardStatePersisted(_, state):
+                self._core.on_hard_state_persisted(state.term)
             case DiskFull():
                 self._on_disk_full()
             case EntryChanged(_, index):

@@ -6,30 +6,22 @@ Everything here is in memory or mapped; nothing waits for the disk.
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from .checkpoint import CheckpointFacts, to_facts
 from .disk import Disk
-from .entries import HEADER_BYTES, Entry
-from .errors import SegmentReleasedError
+from .entries import HEADER_BYTES, PREFIX, Entry, EntryHeader, EntryKind, is_intact, read_header_or_none
+from .errors import CorruptLogError, SegmentReleasedError
+from .hot_tail import HotTail
 from .interfaces import GroupId, Index, Place, Term
+from .placed import Cut, PlacedEntry
 from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
+from .settings import MIB
 
+# What a follower within its window still lacks; an entry that is let go is read from the page cache.
+HOT_BYTES_MAX = 8 * MIB
 # Each holds a file descriptor and counts as resident memory while it is read: 512 MiB of segments a shard.
 MAPPED_MAX = 8
-
-
-class PlacedEntry(NamedTuple):
-    """An entry, and where its header begins."""
-
-    entry: Entry
-    plan: SegmentPlan
-    position: int
-
-    @property
-    def place(self) -> Place:
-        return Place(self.plan.first_index, self.position + HEADER_BYTES)
 
 
 class TermStarts:
@@ -51,12 +43,21 @@ class TermStarts:
         slot = bisect_right(self._indexes, index) - 1
         return self._terms[slot] if slot >= 0 else Term(0)
 
+    def cut(self, to_index: Index) -> None:
+        """Forget every index behind `to_index`."""
+        count = bisect_right(self._indexes, to_index)
+        del self._indexes[count:], self._terms[count:]
+
     def until(self, index: Index) -> tuple[tuple[Index, Term], ...]:
         return tuple(zip(self._indexes, self._terms, strict=True))[: bisect_right(self._indexes, index)]
 
 
 class SegmentLog:
-    """Segments without gap from the first index on; the last one is being filled. State has one writer: the loop."""
+    """Segments without gap from the first index on; the last one is being filled. State has one writer: the loop.
+
+    Fulfils the core's `LogView`. `durable` is the last entry known to be on the disk; everything behind it is hot, so
+    nothing is looked for in a file before it is there. `hot.bytes_max` may be 0 while nobody asks for `entries`.
+    """
 
     def __init__(
         self,
@@ -75,6 +76,9 @@ class SegmentLog:
         self._segments = segments
         self._by_first = {segment.first_index: segment for segment in segments}
         self._terms = terms
+        self.hot = HotTail(HOT_BYTES_MAX)
+        self.durable = self.last_index
+        self._cut_count = 0
         self._mapped: OrderedDict[int, memoryview] = OrderedDict()
 
     @property
@@ -99,8 +103,8 @@ class SegmentLog:
         return self.term(self.last_index)
 
     def term(self, index: Index) -> Term:
-        """0 before the first entry. The index is at most the last one."""
-        assert index <= self.last_index, f"entry {index} of {self.last_index}"
+        """From the entry before the first one on (its term is 0 if the log begins at 1) to the last one."""
+        assert self.first_index - 1 <= index <= self.last_index, f"{index} of {self.first_index}..{self.last_index}"
         return self._terms.term_of(index)
 
     def append(self, entry: Entry) -> PlacedEntry:
@@ -112,7 +116,94 @@ class SegmentLog:
         segment = self._segments[-1]
         position = segment.add(entry_bytes)
         self._terms.add(entry.index, entry.term)
-        return PlacedEntry(entry, segment.plan, position)
+        placed = PlacedEntry(entry, segment.plan, position)
+        self.hot.add(placed)
+        return placed
+
+    def on_persisted(self, term: Term, index: Index, cut_count: int) -> bool:
+        """Everything up to this entry is durable; False if it says nothing: it was cut since, or is known already.
+
+        `cut_count`: how many cuts the writer had carried out. Term and index alone would not do: an entry may be cut
+        and come again, and what is durable then is the first of the two.
+        """
+        if cut_count != self._cut_count or index <= self.durable:
+            return False
+        assert self.term(index) == term, f"entry {index} of term {self.term(index)} was written with term {term}"
+        self.durable = index
+        self.hot.let_go(index)
+        return True
+
+    def truncate(self, to_index: Index) -> Cut:
+        """Forget everything behind `to_index`; the cut goes to the writer before what is appended next."""
+        assert self.first_index - 1 <= to_index < self.last_index, f"{to_index} of {self.first_index}.."
+        removed: list[SegmentPlan] = []
+        while self._segments and self._segments[-1].first_index > to_index:
+            plan = self._segments.pop().plan
+            removed.append(plan)
+            del self._by_first[plan.first_index]
+            self._mapped.pop(plan.first_index, None)
+        cut = Cut(to_index, None, PAGE_BYTES, PAGE_BYTES, tuple(reversed(removed)))
+        if self._segments:
+            old = self._segments[-1]
+            end = old.end_position if to_index == old.last_index else self._position_of(Index(to_index + 1))
+            self._segments[-1] = self._by_first[old.first_index] = old.until(to_index, end)
+            cut = cut._replace(plan=old.plan, end_position=end, old_end=old.end_position)
+        self._terms.cut(to_index)
+        self.hot.cut(to_index)
+        self.durable = min(self.durable, to_index)
+        self._cut_count += 1
+        return cut
+
+    def entries(self, first: Index, bytes_max: int) -> Sequence[Entry]:
+        """At least one entry, and more that follow while they take no more than `bytes_max` together.
+
+        Those that are not in memory any more are checked and handed out as slices of the segment, which are what they
+        are until the entry is cut. Raises: SegmentReleasedError, CorruptLogError.
+        """
+        assert first <= self.last_index, f"entries from {first} of {self.last_index}"
+        if first < self.first_index:
+            raise SegmentReleasedError(f"entry {first}; the log begins at {self.first_index}")
+        found: list[Entry] = []
+        size = 0
+        entries = (placed.entry for placed in self.hot.from_index(first)) if first in self.hot else self._cold(first)
+        for entry in entries:
+            size += HEADER_BYTES + entry.size
+            if found and size > bytes_max:
+                break
+            found.append(entry)
+        return found
+
+    def _cold(self, first: Index) -> Iterator[Entry]:
+        """From `first` to the end of its segment, or to what is hot."""
+        segment = self._by_first[self.segment_of(first)]
+        view = self._view(segment.first_index)
+        index, position = first, self._position_of(first)
+        while index <= segment.last_index and index not in self.hot:
+            header = self._header(segment, view, index, position)
+            if not is_intact(view, position, header):
+                raise CorruptLogError(self.segment_path(segment.first_index), "was intact once", index)
+            start, end = position + HEADER_BYTES, position + PREFIX.size + header.length
+            head = bytes(view[position:start])
+            yield Entry(header.term, index, EntryKind(header.kind), header.body_bytes, (view[start:end],), head)
+            index, position = Index(index + 1), end
+
+    def _position_of(self, index: Index) -> int:
+        """Where the entry's header begins."""
+        placed = self.hot.get_or_none(index)
+        if placed is not None:
+            return placed.position
+        segment = self._by_first[self.segment_of(index)]
+        view = self._view(segment.first_index)
+        known, position = segment.known_place_before(index)
+        for before in range(known, index):
+            position += PREFIX.size + self._header(segment, view, Index(before), position).length
+        return position
+
+    def _header(self, segment: Segment, view: memoryview, index: Index, position: int) -> EntryHeader:
+        header = read_header_or_none(view, position)
+        if header is None or header.index != index:
+            raise CorruptLogError(self.segment_path(segment.first_index), "was there once", index)
+        return header
 
     def _add_segment(self, first_index: Index, entry_bytes: int) -> None:
         wanted = PAGE_BYTES + entry_bytes
@@ -138,17 +229,17 @@ class SegmentLog:
 
     def written_entries(self, first: Index) -> Iterator[tuple[Found, memoryview]]:
         """From `first` on, each with the segment's view, CRC checked. The caller stops where nothing is written yet."""
-        slot = bisect_right(self._segments, first, key=lambda segment: segment.first_index) - 1
-        index, position = self._segments[slot].known_place_before(first)
-        before = Index(index - 1)
-        while slot < len(self._segments):
-            segment = self._segments[slot]
+        segment: Segment | None = self._by_first[self.segment_of(first)]
+        index, position = segment.known_place_before(first)
+        before, term = Index(index - 1), self.term(Index(index - 1))
+        while segment is not None:
             view = self._view(segment.first_index)
-            for found in scan(self.segment_path(segment.first_index), view, position, (self.term(before), before)):
-                before = found.index
+            for found in scan(self.segment_path(segment.first_index), view, position, (term, before)):
+                before, term = found.index, found.term
                 if found.index >= first:
                     yield found, view
-            slot, position = slot + 1, PAGE_BYTES
+            following = self._by_first.get(Index(before + 1))
+            segment, position = None if following is segment else following, PAGE_BYTES
 
     def facts_until(self, applied: Index, end: Place, configuration: bytes | None) -> CheckpointFacts:
         """What a restart must know of the log up to `applied`, whose bytes end at `end`."""
@@ -165,6 +256,8 @@ class SegmentLog:
 
     def _view(self, segment: int) -> memoryview:
         """The segment's mapping; only the last made ones are kept."""
+        # Before that the name may still be that of a segment that was cut off.
+        assert segment <= self.durable, f"segment {segment}, but only entry {self.durable} is durable"
         view = self._mapped.get(segment)
         if view is None:
             view = self._mapped[segment] = self._disk.map(self.segment_path(segment))

@@ -14,7 +14,7 @@ from .disk import NO_SPACE, Disk, DiskFile
 from .entries import HEADER_BYTES, matches
 from .hard_state import HardState, HardStateFile
 from .interfaces import Buffer, GroupId, Index, Term
-from .log import PlacedEntry
+from .placed import PlacedEntry
 from .segments import Mark, SegmentPlan, create_segment, write_mark
 
 
@@ -56,17 +56,20 @@ WriterJob = SaveHardState | AppendEntries | Retry | NoteDurable | CloseFiles
 
 @dataclass(frozen=True, slots=True)
 class HardStatePersisted:
+    """This term and vote are durable, and with them all that were queued before."""
+
     group_id: GroupId
-    term: Term
+    state: HardState
 
 
 @dataclass(frozen=True, slots=True)
 class EntriesPersisted:
-    """Everything up to this entry is durable."""
+    """Everything up to this entry is durable. `cut_count`: of the truncations so far."""
 
     group_id: GroupId
     term: Term
     index: Index
+    cut_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class GroupFiles:
     is_broken: bool = False
     durable: Index = field(init=False)
     written_end: int = 0
+    cut_count: int = 0
 
     def __post_init__(self) -> None:
         self.durable = self.mark.durable
@@ -165,7 +169,7 @@ class LogWriter:
         states = {job.files.group_id: job for job in jobs if isinstance(job, SaveHardState)}
         for group_id, job in states.items():
             job.files.hard_state.save(job.state)
-            completions.append(HardStatePersisted(group_id, job.state.term))
+            completions.append(HardStatePersisted(group_id, job.state))
         due: dict[GroupId, GroupFiles] = {}
         for job in jobs:
             if isinstance(job, AppendEntries):
@@ -194,7 +198,7 @@ class LogWriter:
         for files, _, last in written:
             term, index = last.entry.term, last.entry.index
             files.durable = index
-            completions.append(EntriesPersisted(files.group_id, term, index))
+            completions.append(EntriesPersisted(files.group_id, term, index, files.cut_count))
         completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
         return completions
 
