@@ -74,11 +74,14 @@ class DirectoryLockedError(DataDirectoryError):
 
 
 class PeerUnreachableError(RaftError):
-    """The link to the node is down, or went down during the call: whether the call was served is unknown."""
+    """The link to the node is down, or went down during the call: whether the call was served is unknown.
 
-    def __init__(self, node: NodeId) -> None:
-        super().__init__(f"node {node} cannot be reached")
-        self.node = node
+    Unless `was_sent` is False: then certainly nothing was done there.
+    """
+
+    def __init__(self, node: NodeId, reason: str = "no link", *, was_sent: bool = True) -> None:
+        super().__init__(f"node {node} cannot be reached: {reason}")
+        self.node, self.was_sent = node, was_sent
 
 
 class CallRefusedError(RaftError):
@@ -87,3 +90,7 @@ class CallRefusedError(RaftError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{code}: {text}")
         self.code, self.text = code, text
+
+
+class MalformedFrameError(RaftError):
+    """A frame of a peer has no meaning; its link is closed."""
