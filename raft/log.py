@@ -171,6 +171,8 @@ class SegmentLog:
             if found and size > bytes_max:
                 break
             found.append(entry)
+            if size >= bytes_max:
+                break
         return found
 
     def _cold(self, first: Index) -> Iterator[Entry]:

@@ -131,6 +131,12 @@ def write_mark(file: DiskFile, mark: Mark) -> None:
     file.write([encode_mark(mark)], MARK_POSITIONS[mark.sequence % 2])
 
 
+def mark_after(own: Mark, sequence: int, durable: Index) -> Mark:
+    """A mark newer than `sequence` and than the file's own one, in the slot where that one is not: it may be torn."""
+    above = max(own.sequence, sequence) + 1
+    return Mark(above + (above - own.sequence + 1) % 2, durable)
+
+
 def read_segment_header(path: str, view: memoryview, group_id: GroupId, first_index: Index) -> Mark:
     """Check the header and return the mark. Raises: CorruptLogError, UnknownFormatError, ForeignDirectoryError."""
     # A segment gets its name after its header is durable: a header that is wrong was damaged, never torn.

@@ -1,57 +1,67 @@
 """Getting entries and hard states to the disk: rounds of the one writer that all groups of a node share.
 
-A round takes everything that was queued: hard states first, then entries (one vectored write per run of neighbours),
-then one sync per file that was written, then the completions, in the order of the log. What queues up meanwhile is the
+A round takes everything that was queued: hard states first, then truncations (of what waits to be written, too), then
+entries (one vectored write per run of neighbours), then one sync per file that was written, then the completions, in
+the order of the log. What queues up meanwhile is the
 next round: that is the group commit. On a full disk a group's entries wait for a `Retry`. The durable marks follow by
 `NoteDurable`, some ms later: nobody waits for them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
-from .disk import NO_SPACE, Disk, DiskFile
-from .entries import HEADER_BYTES, matches
-from .hard_state import HardState, HardStateFile
+from .disk import NO_SPACE, DiskFile
+from .entries import matches
+from .group_files import ZEROS, GroupFiles
+from .hard_state import HardState
 from .interfaces import Buffer, GroupId, Index, Term
-from .placed import PlacedEntry
-from .segments import Mark, SegmentPlan, create_segment, write_mark
+from .placed import Cut, PlacedEntry
+from .segments import SegmentPlan
 
 
 @dataclass(frozen=True, slots=True)
 class SaveHardState:
-    files: "GroupFiles"
+    files: GroupFiles
     state: HardState
 
 
 @dataclass(frozen=True, slots=True)
 class AppendEntries:
-    files: "GroupFiles"
+    files: GroupFiles
     entries: Sequence[PlacedEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Cut entries off; what is queued before and after it stays on its side of it."""
+
+    files: GroupFiles
+    cut: Cut
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Space may have returned: write what waits for it."""
 
-    files: "GroupFiles"
+    files: GroupFiles
 
 
 @dataclass(frozen=True, slots=True)
 class NoteDurable:
     """Write the group's durable mark."""
 
-    files: "GroupFiles"
+    files: GroupFiles
 
 
 @dataclass(frozen=True, slots=True)
 class CloseFiles:
     """The group's last job: its files are closed, their marks synced; what waits for space is given up."""
 
-    files: "GroupFiles"
+    files: GroupFiles
 
 
-WriterJob = SaveHardState | AppendEntries | Retry | NoteDurable | CloseFiles
+WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | CloseFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,70 +104,10 @@ class FilesClosed:
 
 # Behind a small run that reaches blocks never written before, zeros go along: the file system notes the first write of
 # a reserved block in its journal and the sync waits for that, so it is done for many rounds at once.
-ZEROS = memoryview(bytes(256 << 10))
 SMALL_RUN_BYTES = 64 << 10
 
 
 Completion = HardStatePersisted | EntriesPersisted | DiskFull | EntryChanged | FilesClosed
-
-
-@dataclass(slots=True)
-class GroupFiles:
-    """The writer's side of a group: the segment being filled, and what waits for space. Touched by the writer alone.
-
-    `mark` is the one last written; `durable` may be ahead of it. Nothing was ever written behind `written_end`.
-    """
-
-    disk: Disk
-    directory: str
-    group_id: GroupId
-    hard_state: HardStateFile
-    mark: Mark
-    plan: SegmentPlan | None
-    file: DiskFile | None
-    waiting: list[PlacedEntry] = field(default_factory=list[PlacedEntry])
-    is_broken: bool = False
-    durable: Index = field(init=False)
-    written_end: int = 0
-    cut_count: int = 0
-
-    def __post_init__(self) -> None:
-        self.durable = self.mark.durable
-
-    def create(self, plan: SegmentPlan) -> DiskFile:
-        mark = Mark(self.mark.sequence + 1, self.durable)
-        file = create_segment(self.disk, self.directory, self.group_id, plan, mark)
-        self.mark = mark
-        return file
-
-    def roll_to(self, plan: SegmentPlan, file: DiskFile) -> None:
-        if self.file is not None:
-            self.file.sync()
-            self.file.close()
-        self.plan, self.file, self.written_end = plan, file, 0
-
-    def note_durable(self) -> None:
-        """Write the mark if it says something new; not on a full disk, which has no room for a mere note."""
-        if self.file is None or self.durable == self.mark.durable:
-            return
-        mark = Mark(self.mark.sequence + 1, self.durable)
-        try:
-            write_mark(self.file, mark)
-        except OSError as error:
-            if error.errno not in NO_SPACE:
-                raise
-        else:
-            self.mark = mark
-
-    def close(self) -> None:
-        self.is_broken = True
-        self.waiting.clear()
-        if self.file is not None:
-            self.note_durable()
-            self.file.sync()  # the mark: after a clean stop it is exact, come what may
-            self.file.close()
-            self.file = None
-        self.hard_state.close()
 
 
 class LogWriter:
@@ -175,6 +125,9 @@ class LogWriter:
             if isinstance(job, AppendEntries):
                 job.files.waiting += job.entries
                 due[job.files.group_id] = job.files
+            elif isinstance(job, Truncate):
+                if not job.files.is_broken:
+                    job.files.cut(job.cut)
             elif isinstance(job, Retry):
                 due[job.files.group_id] = job.files
         completions += self._write_entries(due)
@@ -248,7 +201,7 @@ def _write_run(files: GroupFiles, plan: SegmentPlan, run: Sequence[PlacedEntry])
     for placed in run:
         buffers.append(placed.entry.header)
         buffers += placed.entry.body
-    end = run[-1].position + HEADER_BYTES + run[-1].entry.size
+    end = run[-1].end_position
     if end > files.written_end:
         if end - run[0].position <= SMALL_RUN_BYTES:
             zeros = ZEROS[: plan.file_bytes - end]

@@ -4,60 +4,22 @@ import errno
 
 import pytest
 
-from raft.entries import EntryKind, new_entry
-from raft.hard_state import HardState, HardStateFile
+from raft.hard_state import HardState
 from raft.interfaces import GroupId, Index, NodeId, Term
-from raft.log import SegmentLog, TermStarts
-from raft.placed import PlacedEntry
-from raft.segments import Mark, read_segment_header
+from raft.segments import read_segment_header
 from raft.writer import (
-    AppendEntries,
     CloseFiles,
     DiskFull,
     EntriesPersisted,
     EntryChanged,
     FilesClosed,
-    GroupFiles,
     HardStatePersisted,
     LogWriter,
     NoteDurable,
     Retry,
-    SaveHardState,
 )
+from tests.raft.one_group import OneGroup
 from tests.support.faulty_disk import FaultyDisk
-
-
-class OneGroup:
-    """The loop's and the writer's side of a group, without a loop."""
-
-    def __init__(self, disk: FaultyDisk, group_id: int = 1) -> None:
-        directory = f"/g{group_id}"
-        disk.make_directory(directory)
-        group = GroupId(group_id)
-        self.log = SegmentLog(disk, directory, group, segment_bytes=16_384, segments=[], terms=TermStarts())
-        self.files = GroupFiles(
-            disk=disk,
-            directory=directory,
-            group_id=group,
-            hard_state=HardStateFile(disk, directory, group),
-            mark=Mark(1, Index(0)),
-            plan=None,
-            file=None,
-        )
-
-    def append(self, *bodies: bytes | bytearray, term: int = 1) -> AppendEntries:
-        placed: list[PlacedEntry] = []
-        for body in bodies:
-            index = Index(self.log.last_index + 1)
-            placed.append(self.log.append(new_entry(Term(term), index, EntryKind.COMMANDS, len(body), [body])))
-        return AppendEntries(self.files, placed)
-
-    def save(self, term: int) -> SaveHardState:
-        return SaveHardState(self.files, HardState(Term(term), NodeId(1)))
-
-    def stored(self) -> list[bytes]:
-        self.log.durable = self.log.last_index  # as if the loop had heard of it
-        return [bytes(view[found.body]) for found, view in self.log.written_entries(Index(1))]
 
 
 def test_hard_states_go_to_the_disk_before_entries() -> None:

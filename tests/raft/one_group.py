@@ -1,0 +1,84 @@
+"""The loop's and the writer's side of a group, without a loop."""
+
+from raft.entries import Entry, EntryKind, new_entry
+from raft.hard_state import HardState, HardStateFile
+from raft.interfaces import GroupId, Index, NodeId, Term
+from raft.log import SegmentLog, TermStarts
+from raft.placed import PlacedEntry
+from raft.segments import Mark
+from raft.writer import (
+    AppendEntries,
+    Completion,
+    EntriesPersisted,
+    GroupFiles,
+    LogWriter,
+    SaveHardState,
+    Truncate,
+    WriterJob,
+)
+from tests.support.faulty_disk import FaultyDisk
+
+SEGMENT_BYTES = 16_384
+
+
+class OneGroup:
+    """`heard`: what the writer answered so far, and what the log was told of."""
+
+    def __init__(self, disk: FaultyDisk, group_id: int = 1) -> None:
+        directory = f"/g{group_id}"
+        disk.make_directory(directory)
+        group = GroupId(group_id)
+        self.log = SegmentLog(disk, directory, group, segment_bytes=SEGMENT_BYTES, segments=[], terms=TermStarts())
+        self.files = GroupFiles(
+            disk=disk,
+            directory=directory,
+            group_id=group,
+            hard_state=HardStateFile(disk, directory, group),
+            mark=Mark(1, Index(0)),
+            plan=None,
+            file=None,
+        )
+        self.writer = LogWriter()
+        self.heard: list[Completion] = []
+
+    def append(self, *bodies: bytes | bytearray, term: int = 1) -> AppendEntries:
+        first = self.log.last_index + 1
+        return self.put(
+            *(
+                new_entry(Term(term), Index(index), EntryKind.COMMANDS, len(body), [body])
+                for index, body in enumerate(bodies, start=first)
+            )
+        )
+
+    def put(self, *entries: Entry) -> AppendEntries:
+        placed: list[PlacedEntry] = [self.log.append(entry) for entry in entries]
+        return AppendEntries(self.files, placed)
+
+    def truncate(self, to_index: int) -> Truncate:
+        return Truncate(self.files, self.log.truncate(Index(to_index)))
+
+    def save(self, term: int) -> SaveHardState:
+        return SaveHardState(self.files, HardState(Term(term), NodeId(1)))
+
+    def write(self, *jobs: WriterJob) -> list[Completion]:
+        """One round."""
+        answers = self.writer.write_round(jobs)
+        self.hear(answers)
+        return answers
+
+    def hear(self, answers: list[Completion]) -> None:
+        for answer in answers:
+            self.heard.append(answer)
+            if isinstance(answer, EntriesPersisted):
+                self.log.on_persisted(answer.term, answer.index, answer.cut_count)
+
+    def everything(self) -> list[tuple[int, int, bytes]]:
+        """Term, index and bytes of all entries, as the core would get them."""
+        found: list[Entry] = []
+        while len(found) < self.log.last_index:
+            found += self.log.entries(Index(len(found) + 1), 10_000)
+        return [(entry.term, entry.index, entry.header + b"".join(entry.body)) for entry in found]
+
+    def stored(self) -> list[bytes]:
+        self.log.durable = self.log.last_index  # as if the loop had heard of it
+        return [bytes(view[found.body]) for found, view in self.log.written_entries(Index(1))]
