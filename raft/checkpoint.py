@@ -1,7 +1,9 @@
 """File `checkpoint` of a group: the state machine's state as of an applied entry, and where the log up to it lies.
 
 Bytes, big-endian: magic, u32 crc32c of what follows, u64 bytes of facts, u64 bytes of state, facts (msgpack), state.
-It is replaced as a whole; the one before stays until the new one is durable. A log without it is only slower to open.
+It is replaced as a whole; the one before stays until the new one is durable. A log that begins with entry 1 is only
+slower to open without it. Where the log begins is said by the checkpoint: segments before the first one it knows are
+released, and their files removed as soon as it is durable.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from crc32c import crc32c
 from .disk import NO_SPACE, Disk, create_durably
 from .errors import ForeignDirectoryError, UnknownFormatError
 from .interfaces import GroupId, Index, Term
-from .segments import Segment, SegmentPlan
+from .segments import Segment, SegmentPlan, segment_indexes, segment_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +80,7 @@ class CheckpointWriter:
         for directory, checkpoint in {job.directory: job.checkpoint for job in jobs}.items():
             try:
                 save_checkpoint(self._disk, directory, checkpoint)
+                remove_released(self._disk, directory, checkpoint)
             except OSError as error:
                 if error.errno not in NO_SPACE:
                     raise
@@ -92,6 +95,16 @@ def save_checkpoint(disk: Disk, directory: str, checkpoint: Checkpoint) -> None:
     head = CHECKPOINT_MAGIC + crc.to_bytes(4) + lengths
     size = len(head) + len(facts) + len(state)
     create_durably(disk, f"{directory}/{CHECKPOINT_NAME}", size, [head, facts, state]).close()
+
+
+def remove_released(disk: Disk, directory: str, durable: Checkpoint) -> None:
+    """Remove the segments before those that a checkpoint knows; who has mapped one reads on. Raises: OSError."""
+    begins = durable.facts.segments[0].first_index
+    released = [first for first in segment_indexes(disk.names(directory)) if first < begins]
+    for first in released:
+        disk.remove(f"{directory}/{segment_name(first)}")
+    if released:
+        disk.sync_directory(directory)
 
 
 def read_checkpoint_or_none(disk: Disk, directory: str, group_id: GroupId) -> Checkpoint | None:

@@ -61,6 +61,14 @@ class CorruptLogError(DataDirectoryError):
         self.path, self.reason, self.index = path, reason, index
 
 
+class VoteLostError(CorruptLogError):
+    """Nobody can heal it: the member may have promised a term that it does not know any more, and must not come back.
+
+    To vote, and even to acknowledge entries, under a promise forgotten lets two leaders commit. The node has to be
+    wiped, so that it comes back as another peer.
+    """
+
+
 class UnknownFormatError(DataDirectoryError):
     """Written by a version that this one cannot read."""
 
@@ -94,3 +102,7 @@ class CallRefusedError(RaftError):
 
 class MalformedFrameError(RaftError):
     """A frame of a peer has no meaning; its link is closed."""
+
+
+class GreetingRefusedError(RaftError):
+    """The node at the other end of a connection is none of this cluster, or not the one it should be."""

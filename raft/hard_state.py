@@ -7,7 +7,7 @@ it, so that neither a torn write nor one damaged block ever brings an older term
 from dataclasses import dataclass
 
 from .disk import Disk, create_durably
-from .errors import CorruptLogError, ForeignDirectoryError
+from .errors import ForeignDirectoryError, VoteLostError
 from .interfaces import GroupId, NodeId, Term
 from .slots import Slot, encode_slot, newest_slot_or_none
 
@@ -32,7 +32,7 @@ class HardStateFile:
     """The file of one group. Its state is written by one thread."""
 
     def __init__(self, disk: Disk, directory: str, group_id: GroupId) -> None:
-        """Open or, in a directory without a log, create it. Raises: CorruptLogError, ForeignDirectoryError, OSError."""
+        """Open or, in a directory without a log, create it. Raises: VoteLostError, ForeignDirectoryError, OSError."""
         self._group_id = group_id
         path = f"{directory}/{HARD_STATE_NAME}"
         self._sequence = 1
@@ -44,7 +44,7 @@ class HardStateFile:
             return
         slot = newest_slot_or_none(memoryview(disk.read(path)), POSITIONS)
         if slot is None:
-            raise CorruptLogError(path, "neither copy of term and vote is intact")
+            raise VoteLostError(path, "neither copy of term and vote is intact")
         if slot.third != group_id:
             raise ForeignDirectoryError(f"{path}: of group {slot.third}, not {group_id}")
         self._sequence = slot.sequence

@@ -116,7 +116,7 @@ class RaftHost:
 
     def _recover(self, group_id: GroupId) -> tuple[Recovered, GroupFiles]:
         directory = f"{self._directory}/{group_id}"
-        recovered = recover(self._disk, directory, group_id, self._services.settings.segment_bytes)
+        recovered = recover(self._disk, directory, group_id, self._services.settings.segment_bytes, me=self._self)
         plan = recovered.log.last_plan_or_none
         files = GroupFiles(
             disk=self._disk,

@@ -154,6 +154,14 @@ class SegmentLog:
         self._cut_count += 1
         return cut
 
+    def release_before(self, index: Index) -> None:
+        """Forget the segments wholly below `index`, which is applied: the next checkpoint removes their files."""
+        count = bisect_right(self._segments, Index(index - 1), key=lambda segment: segment.last_index)
+        for segment in self._segments[: min(count, len(self._segments) - 1)]:
+            del self._by_first[segment.first_index]
+            self._mapped.pop(segment.first_index, None)
+            self._segments.remove(segment)
+
     def entries(self, first: Index, bytes_max: int) -> Sequence[Entry]:
         """At least one entry, and more that follow while they take no more than `bytes_max` together.
 
@@ -234,7 +242,7 @@ class SegmentLog:
         segment: Segment | None = self._by_first[self.segment_of(first)]
         index, position = segment.known_place_before(first)
         before, term = Index(index - 1), self.term(Index(index - 1))
-        while segment is not None:
+        while segment is not None and segment.first_index <= self.durable:
             view = self._view(segment.first_index)
             for found in scan(self.segment_path(segment.first_index), view, position, (term, before)):
                 before, term = found.index, found.term

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from .damage import clear_damage
 from .disk import NO_SPACE, DiskFile
 from .entries import matches
 from .group_files import ZEROS, GroupFiles
@@ -55,13 +56,20 @@ class NoteDurable:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearDamage:
+    """The member is healed: everything it ever acknowledged is durable again."""
+
+    files: GroupFiles
+
+
+@dataclass(frozen=True, slots=True)
 class CloseFiles:
     """The group's last job: its files are closed, their marks synced; what waits for space is given up."""
 
     files: GroupFiles
 
 
-WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | CloseFiles
+WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | ClearDamage | CloseFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,8 @@ class LogWriter:
         for job in jobs:
             if isinstance(job, NoteDurable):
                 job.files.note_durable()
+            elif isinstance(job, ClearDamage):
+                clear_damage(job.files.disk, job.files.directory)
             elif isinstance(job, CloseFiles):
                 job.files.close()
                 completions.append(FilesClosed(job.files.group_id))
