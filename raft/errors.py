@@ -40,6 +40,14 @@ class BadMessageError(RaftError):
     """Bytes of another node that are no message; they are dropped as if they had never come."""
 
 
+class TransferFailedError(RaftError):
+    """The member that was to lead does not, after all; nothing else has changed."""
+
+
+class ChangeInProgressError(RaftError):
+    """The members of the group are being changed already."""
+
+
 class SegmentReleasedError(RaftError):
     """The segment, or that part of it, is not (any more) in this node's log."""
 

@@ -15,15 +15,21 @@ FRAME_BYTES_MAX = 160 << 20
 
 
 class PeerAddress(NamedTuple):
+    """`disk_id`: the disk that the node is known to be on; None: not known, any will do."""
+
     host: str
     port: int
+    disk_id: str | None = None
 
 
 class LinkReceiver(Protocol):
     """Called from the event loop, never inside a call of `Links`."""
 
     def on_frame(self, sender: Peer, frame: memoryview) -> None:
-        """A frame of a peer whose cluster id and disk id were checked; its memory is the receiver's, never reused."""
+        """A frame of a peer whose cluster id and disk id were checked; its memory is the receiver's, never reused.
+
+        Raises: MalformedFrameError; the link is closed then.
+        """
         ...
 
     def on_up(self, peer: Peer) -> None: ...
