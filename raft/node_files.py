@@ -1,7 +1,11 @@
 """What a data directory says of itself: `node.json` (whose it is) and `lock` (that somebody serves it).
 
-The disk id is drawn when the directory is founded and never again: a wiped node comes back under another one, and its
-peers do not take it for the voter it was.
+The disk id is drawn, and durable, before anything else, and never again: a wiped node comes back under another one, and
+its peers do not take it for the voter it was. The cluster id is empty until the node has founded or joined a cluster
+(`founding`), and never changes afterwards. `founders`: with a cluster id, those who founded it together with this disk,
+or nobody where it joined; without one, whom this disk has promised to found a cluster with.
+
+Format 1 knew no founders: each node was its own cluster.
 """
 
 import base64
@@ -10,6 +14,7 @@ import fcntl
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +22,13 @@ from typing import Self
 
 import msgspec
 
+from .configuration import Peer
 from .disk import NEW_SUFFIX, LocalDisk, create_durably
 from .errors import DataDirectoryError, DirectoryLockedError, ForeignDirectoryError, UnknownFormatError
 from .interfaces import NodeId
 
-DIRECTORY_FORMAT = 1
-DIRECTORY_FORMATS_READ = frozenset({DIRECTORY_FORMAT})
+DIRECTORY_FORMAT = 2
+DIRECTORY_FORMATS_READ = frozenset({1, DIRECTORY_FORMAT})
 NODE_NAME = "node.json"
 LOCK_NAME = "lock"
 
@@ -32,6 +38,7 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True):
     cluster_id: str
     node_id: int
     disk_id: str
+    founders: tuple[Peer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,11 @@ class DataDirectory:
     cluster_id: str
     format: int
     lock_descriptor: int
+    founders: tuple[Peer, ...]
+
+    @property
+    def peer(self) -> Peer:
+        return Peer(self.node_id, self.disk_id)
 
     def close(self) -> None:
         os.close(self.lock_descriptor)
@@ -57,8 +69,10 @@ class DataDirectory:
         self.close()
 
 
-def open_data_directory(path: str, node_id: NodeId) -> DataDirectory:
-    """Open the directory or, if nothing is in it, found it for this node. Blocks, shortly.
+def open_data_directory(path: str, node_id: NodeId, *, founds_alone: bool = True) -> DataDirectory:
+    """Open the directory or, if nothing is in it, begin it for this node. Blocks, shortly.
+
+    `founds_alone`: a directory without a cluster becomes one of its own, unless it has promised to found another one.
 
     Raises: DirectoryLockedError, ForeignDirectoryError, UnknownFormatError, DataDirectoryError (damaged), OSError.
     """
@@ -66,11 +80,47 @@ def open_data_directory(path: str, node_id: NodeId) -> DataDirectory:
     LocalDisk().make_directory(path)
     descriptor = _lock(f"{path}/{LOCK_NAME}")
     try:
-        node = _read_or_found(path, node_id)
+        node = _read_or_begin(path, node_id)
+        if founds_alone and not node.cluster_id:
+            node = _found_alone(path, node)
     except BaseException:
         os.close(descriptor)
         raise
-    return DataDirectory(path, NodeId(node.node_id), node.disk_id, node.cluster_id, node.format, descriptor)
+    return _directory(path, node, descriptor)
+
+
+def note_promise(directory: DataDirectory, founders: Sequence[Peer]) -> DataDirectory:
+    """Promise, durably and for ever, to found a cluster with these peers and no others. Blocks, shortly."""
+    assert not directory.cluster_id, f"of cluster {directory.cluster_id}"
+    assert not directory.founders, f"promised to {directory.founders}"
+    assert directory.peer in founders, f"{directory.peer} is none of {founders}"
+    return _note(directory, "", founders)
+
+
+def note_cluster(directory: DataDirectory, cluster_id: str, founders: Sequence[Peer] = ()) -> DataDirectory:
+    """Belong, durably and for ever, to this cluster: as one of its founders, or joined. Blocks, shortly."""
+    assert cluster_id, "a cluster has an id"
+    assert not directory.cluster_id, f"of cluster {directory.cluster_id}"
+    assert directory.founders in {(), tuple(founders)}, f"promised to {directory.founders}, not to {founders}"
+    return _note(directory, cluster_id, founders)
+
+
+def _note(directory: DataDirectory, cluster_id: str, founders: Sequence[Peer]) -> DataDirectory:
+    node = NodeFile(
+        format=DIRECTORY_FORMAT,
+        cluster_id=cluster_id,
+        node_id=directory.node_id,
+        disk_id=directory.disk_id,
+        founders=tuple(founders),
+    )
+    _write(directory.path, node)
+    return _directory(directory.path, node, directory.lock_descriptor)
+
+
+def _directory(path: str, node: NodeFile, descriptor: int) -> DataDirectory:
+    peer = Peer(NodeId(node.node_id), node.disk_id)
+    founders = (peer,) if node.format == 1 else node.founders
+    return DataDirectory(path, peer.node_id, node.disk_id, node.cluster_id, node.format, descriptor, founders)
 
 
 def _lock(path: str) -> int:
@@ -85,21 +135,33 @@ def _lock(path: str) -> int:
     return descriptor
 
 
-def _read_or_found(path: str, node_id: NodeId) -> NodeFile:
-    disk = LocalDisk()
-    names = disk.names(path)
-    node_path = f"{path}/{NODE_NAME}"
+def _read_or_begin(path: str, node_id: NodeId) -> NodeFile:
+    names = LocalDisk().names(path)
     if NODE_NAME in names:
-        node = _read(node_path)
+        node = _read(f"{path}/{NODE_NAME}")
         if node.node_id != node_id:
             raise ForeignDirectoryError(f"{path}: of node {node.node_id}, not of node {node_id}")
         return node
     if others := set(names) - {LOCK_NAME, NODE_NAME + NEW_SUFFIX}:
         raise DataDirectoryError(f"{path}: no {NODE_NAME}, but {', '.join(sorted(others)[:5])}")
-    node = NodeFile(format=DIRECTORY_FORMAT, cluster_id=_new_cluster_id(), node_id=node_id, disk_id=str(uuid.uuid4()))
-    content = json.dumps(msgspec.to_builtins(node), indent=2).encode() + b"\n"
-    create_durably(disk, node_path, len(content), [content]).close()
+    node = NodeFile(format=DIRECTORY_FORMAT, cluster_id="", node_id=node_id, disk_id=str(uuid.uuid4()))
+    _write(path, node)
     return node
+
+
+def _found_alone(path: str, node: NodeFile) -> NodeFile:
+    if node.founders:
+        nodes = ", ".join(str(peer.node_id) for peer in node.founders)
+        raise ForeignDirectoryError(f"{path}: it began to found a cluster of the nodes {nodes}: give it its members")
+    founder = Peer(NodeId(node.node_id), node.disk_id)
+    alone = msgspec.structs.replace(node, cluster_id=_new_cluster_id(), founders=(founder,))
+    _write(path, alone)
+    return alone
+
+
+def _write(path: str, node: NodeFile) -> None:
+    content = json.dumps(msgspec.to_builtins(node), indent=2).encode() + b"\n"
+    create_durably(LocalDisk(), f"{path}/{NODE_NAME}", len(content), [content]).close()
 
 
 def _read(path: str) -> NodeFile:
@@ -107,12 +169,15 @@ def _read(path: str) -> NodeFile:
     try:
         version = msgspec.json.decode(content, type=dict[str, object]).get("format")
         if version in DIRECTORY_FORMATS_READ:
-            return msgspec.json.decode(content, type=NodeFile)
+            node = msgspec.json.decode(content, type=NodeFile)
+            if node.format == 1 and not node.cluster_id:
+                raise DataDirectoryError(f"{path}: damaged: no cluster id")
+            return node
     except msgspec.DecodeError as error:
         raise DataDirectoryError(f"{path}: damaged: {error}") from error
     raise UnknownFormatError(f"{path}: format {version}, readable: {sorted(DIRECTORY_FORMATS_READ)}")
 
 
 def _new_cluster_id() -> str:
-    """22 characters, as Kafka draws them."""
+    """22 characters, as Kafka draws them; those of `founding` follow from the founders instead."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
