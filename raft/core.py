@@ -1,207 +1,599 @@
-"""The Raft rules of one member, without I/O: calls in, one `Ready` out.
+"""The Raft rules of one member, without I/O: messages, time and what the disk did go in; a `Ready` and messages out.
 
-Source: Ongaro, "Consensus: bridging theory and practice" (2014), chapter 3; the shape is etcd/raft's `RawNode`.
-The shell carries out each `Ready` and reports back by `on_hard_state_persisted`, `on_persisted` and `on_applied`.
-Rules kept: a term is durable before anything is done in it; a member counts itself only when durable; only entries of
-its own term are committed by counting; a leader is one, for reads and for admission, only after its term's no-op is
-applied; an entry's body is a handle that is never looked into.
+Source: Ongaro, "Consensus: bridging theory and practice" (2014); the shape is etcd/raft's `RawNode`.
+The shell carries out each `Ready`, sends what `take_messages` gives, and reports what is durable and what is applied.
 
-So far a group has one member, which is its own majority: it campaigns at once and never hears of another.
+Rules kept: a term is durable before anything is done in it, a vote before it is told; an entry is acknowledged, and
+counted by its leader, only when it is durable; only entries of its own term are committed by counting; a member commits
+no further than its log was compared with the leader's; a log is cut only at a real conflict, never what is committed;
+nothing is handed out to be applied that is not on this member's own disk; a leader is one, for reads and for admission,
+only after its term's no-op is applied; an entry's body is a handle that is never looked into.
 """
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
-from .configuration import Configuration, encode_configuration
-from .entries import Entry, EntryKind, new_entry
-from .errors import NotLeaderError, SingleMemberOnlyError
+from .candidacy import Candidacy
+from .configuration import Configuration, Peer
+from .core_state import CoreConfig, CoreState, Randomness
+from .entries import Entry, EntryKind
+from .errors import NotLeaderError
+from .following import Following, Install
 from .hard_state import HardState
-from .interfaces import Buffer, Index, NodeId, Role, RoleChange, Term
-from .messages import Message, Outgoing
-
-
-class LogView(Protocol):
-    """What the core asks of the log; entries of a taken `Ready` are in it."""
-
-    @property
-    def last_index(self) -> Index: ...
-    def term(self, index: Index) -> Term: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreConfig:
-    """`configuration`: the last one in the log, or the founding one. `applied`: what the state machine starts from."""
-
-    node_id: NodeId
-    configuration: Configuration
-    is_configuration_logged: bool
-    applied: Index
-
-
-class Read(NamedTuple):
-    """A confirmed read: `context` may read what an applied `index` shows."""
-
-    context: Hashable
-    index: Index  # pyright: ignore[reportIncompatibleMethodOverride] - the paper's word; nobody searches this tuple
+from .interfaces import Buffer, Index, MemberProgress, NodeId, Role, RoleChange, Term
+from .leadership import Leadership
+from .memberships import Memberships
+from .messages import (
+    AppendRequest,
+    AppendResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallRequest,
+    InstallResponse,
+    Message,
+    Outgoing,
+    PreVoteRequest,
+    PreVoteResponse,
+    ReadRequest,
+    ReadResponse,
+    TimeoutNow,
+    VoteRequest,
+    VoteResponse,
+)
+from .reads import ForwardedReads, Read
+from .tail import LogView, Tail
+from .voting import ElectionTimer, Voting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """What to do now, in this order. `committed`: apply up to here. `messages_after_sync`: once `append` is durable."""
+    """What to do now, in this order. `truncate_to`: cut the log behind it. `committed`: apply up to here."""
 
     hard_state: HardState | None
     truncate_to: Index | None
     append: Sequence[Entry]
-    messages_now: Sequence[Outgoing]
-    messages_after_sync: Sequence[Outgoing]
     committed: Index
     reads: Sequence[Read]
+    failed_reads: Sequence[Hashable]
     role_changes: Sequence[RoleChange]
+    install_from: Install | None
 
 
 class RaftCore:
-    """applied <= committed <= last; committed <= persisted (one member); terms never fall."""
+    """applied <= Ready.committed <= min(committed, persisted); committed <= last; terms never fall.
 
-    def __init__(self, config: CoreConfig, log: LogView, hard_state: HardState, now_ms: int) -> None:
-        """Raises: SingleMemberOnlyError."""
-        peers = [peer.node_id for peer in config.configuration.peers]
-        if peers != [config.node_id] or not config.configuration.voters:
-            raise SingleMemberOnlyError(f"a group of nodes {peers} on node {config.node_id}: comes with replication")
-        assert config.applied <= log.last_index, f"applied {config.applied} is past the last entry {log.last_index}"
-        assert log.term(log.last_index) <= hard_state.term, "an entry of a term that was never begun"
-        self._config = config
-        self._log = log
-        self._hard_state = hard_state
-        self._role = Role.FOLLOWER
-        self._last = log.last_index
-        self._persisted = log.last_index
-        self._committed = config.applied
-        self._applied = config.applied
-        self._no_op: Index | None = None
-        self._election_due_ms: int | None = now_ms  # alone there is nobody to wait for
+    A member leads, stands or follows: at most one of leadership, candidacy and a known leader is there.
+    """
+
+    def __init__(
+        self, config: CoreConfig, log: LogView, hard_state: HardState, random: Randomness, now_ms: int
+    ) -> None:
+        tail = Tail(log)
+        assert config.applied <= tail.last, f"applied {config.applied} is past the last entry {tail.last}"
+        assert tail.last_term <= hard_state.term, "an entry of a term that was never begun"
+        known = [(config.configuration_index, config.configuration)]
+        if config.configuration_index > config.applied:
+            known.insert(0, (Index(0), config.configuration_before))
+        memberships = Memberships(config.node_id, *known)
+        self._state = CoreState(
+            config.node_id, config.timings, log, tail, memberships, hard_state, hard_state, config.applied
+        )
+        self._now_ms = now_ms
         self._is_configuration_logged = config.is_configuration_logged
-        self._is_hard_state_new = False
-        self._append: list[Entry] = []
-        self._reads: list[Read] = []
-        self._role_changes: list[RoleChange] = []
+        self._leadership: Leadership | None = None
+        self._candidacy: Candidacy | None = None
+        self._following = Following(self._state, is_damaged=config.is_damaged)
+        self._forwarded = ForwardedReads(random)
+        self._voting = Voting(self._state, self._following)
+        self._timer = ElectionTimer(config.timings, random, now_ms)
+        self._applied = config.applied
         self._taken_committed = config.applied
+        self._reads: list[Read] = []
+        self._failed_reads: list[Hashable] = []
+        self._role_changes: list[RoleChange] = []
+        self._noted = RoleChange(self.role, self.term, None)
+        self._ask_due_ms: int | None = None
+        if config.campaigns_at_once or memberships.is_alone:
+            self._timer.due_ms = now_ms
+
+    # What can be seen
 
     @property
     def role(self) -> Role:
-        """LEADER only once the no-op is applied."""
-        return self._role
+        """LEADER only once the no-op is applied; until then, and while standing, CANDIDATE."""
+        if self._leadership is not None and self._leadership.is_ready:
+            return Role.LEADER
+        if self._leadership is not None or self._candidacy is not None:
+            return Role.CANDIDATE
+        return Role.FOLLOWER if self._state.memberships.is_voter else Role.LEARNER
 
     @property
     def term(self) -> Term:
-        return self._hard_state.term
+        return self._state.hard_state.term
 
     @property
     def leader_or_none(self) -> NodeId | None:
-        return self._config.node_id if self._role is Role.LEADER else None
+        if self._leadership is not None:
+            return self._state.node_id if self._leadership.is_ready else None
+        return self._following.leader
 
     @property
     def last_index(self) -> Index:
-        return self._last
+        return self._state.tail.last
 
     @property
     def persisted(self) -> Index:
-        return self._persisted
+        return self._state.tail.persisted
 
     @property
     def committed(self) -> Index:
-        return self._committed
+        """May be ahead of what this member has on its disk, and so of what it is given to apply."""
+        return self._state.committed
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """In force: the last one in the log, committed or not."""
+        return self._state.memberships.current
+
+    @property
+    def configuration_index(self) -> Index:
+        """Where it stands in the log; 0: below the checkpoint, or not logged."""
+        return self._state.memberships.index
+
+    @property
+    def is_damaged(self) -> bool:
+        """Falls to False when the member is whole again; then the shell may forget the damage, too."""
+        return self._following.is_damaged
+
+    @property
+    def transfer_to(self) -> NodeId | None:
+        """Whom leadership is being handed to; None again (while this member leads) when that was given up."""
+        return self._leadership.transfer_to if self._leadership is not None else None
+
+    def progress(self) -> Sequence[MemberProgress]:
+        return self._leadership.progress(self._now_ms) if self._leadership is not None else ()
+
+    def is_settled(self, voters: Sequence[Peer], learners: Sequence[Peer] = ()) -> bool:
+        """Exactly these are members, and that is committed."""
+        current = self._state.memberships.current
+        is_committed = self._state.memberships.index <= self._state.committed
+        return (
+            is_committed
+            and current is not None
+            and set(current.voters) == set(voters)
+            and set(current.learners) == set(learners)
+        )
 
     @property
     def due_ms_or_none(self) -> int | None:
         """When `tick` must be called next; None: nothing is waited for."""
-        return self._election_due_ms
+        if self._leadership is not None:
+            return self._leadership.due_ms_or_none
+        if self._ask_due_ms is not None and self._timer.due_ms is not None:
+            return min(self._ask_due_ms, self._timer.due_ms)
+        return self._timer.due_ms
 
     @property
     def has_ready(self) -> bool:
         return bool(
-            self._append
-            or self._is_hard_state_new
+            self._state.tail.has_work
+            or self._state.is_hard_state_new
             or self._reads
             or self._role_changes
-            or self._taken_committed != self._committed
+            or self._failed_reads
+            or self._following.has_new_install
+            or self._taken_committed != self._appliable
         )
 
-    def tick(self, now_ms: int) -> None:
-        if self._election_due_ms is not None and now_ms >= self._election_due_ms:
-            self._campaign()
+    @property
+    def _appliable(self) -> Index:
+        return min(self._state.committed, self._state.tail.persisted)
 
-    def step(self, sender: NodeId, message: Message) -> None:
-        """A message of another member. Raises: SingleMemberOnlyError."""
-        raise SingleMemberOnlyError(f"{type(message).__name__} of node {sender} in a group of one")
+    # What the shell asks for
 
     def propose(self, body: Sequence[Buffer], size: int) -> Entry:
-        """Append an entry of the current term. Raises: NotLeaderError."""
-        if self._role is not Role.LEADER:
-            raise NotLeaderError(self.leader_or_none)
-        return self._append_entry(EntryKind.COMMANDS, body, size)
+        """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
+        leadership = self._ready_leadership()
+        leadership.check_accepts()
+        return leadership.append(EntryKind.COMMANDS, body, size)
 
     def read_index(self, context: Hashable) -> None:
-        """Confirm that a read which began now may be answered; comes back in `Ready.reads`. Raises: NotLeaderError."""
-        if self._role is not Role.LEADER:
-            raise NotLeaderError(self.leader_or_none)
-        self._reads.append(Read(context, self._committed))
+        """Confirm that a read which begins now may be answered: `Ready.reads`, or `failed_reads`: leadership moved.
 
-    def on_hard_state_persisted(self, term: Term) -> None:
-        if self._role is Role.CANDIDATE and term == self.term and self._no_op is None:
-            self._win()
+        Contexts are unique among the reads under way. Raises: NotLeaderError.
+        """
+        state, leader = self._state, self._following.leader
+        if self._leadership is None and leader is not None:
+            self._forwarded.add(context)
+            return
+        leadership = self._ready_leadership()
+        if state.memberships.is_alone:
+            self._reads.append(Read(context, state.committed))
+        else:
+            leadership.add_read(state.node_id, context)
+
+    def transfer(self, to: NodeId, now_ms: int) -> None:
+        """Hand leadership to a voter: nothing is proposed until it leads or an election time has passed.
+
+        Raises: NotLeaderError, ValueError (no other voter).
+        """
+        self._now_ms = now_ms
+        leadership = self._ready_leadership()
+        if to == self._state.node_id or to not in self._state.memberships.voters:
+            raise ValueError(f"node {to} is none of the other voters of {self._state.memberships.voters}")
+        leadership.transfer(to, now_ms)
+
+    def change(self, voters: Sequence[Peer], learners: Sequence[Peer] = ()) -> None:
+        """Go towards exactly these members, step by step, while this member leads (see `is_settled`).
+
+        Raises: NotLeaderError.
+        """
+        leadership = self._ready_leadership()
+        leadership.want(voters, learners)
+        leadership.go_on_with_change(self._now_ms)
+
+    def _ready_leadership(self) -> Leadership:
+        leadership = self._leadership
+        if leadership is None or not leadership.is_ready:
+            raise NotLeaderError(self.leader_or_none)
+        return leadership
+
+    # What happens
+
+    def tick(self, now_ms: int, *, is_late: bool = False) -> None:
+        """Time has passed. `is_late`: the caller knows that its own loop was busy.
+
+        A timer that fires late is no evidence about the others, whose messages may wait in our sockets: once, it is
+        re-armed for one heartbeat.
+        """
+        self._now_ms = now_ms
+        leadership = self._leadership
+        if leadership is not None:
+            due_ms = leadership.due_ms_or_none
+            if due_ms is not None and now_ms >= due_ms:
+                self._beat(leadership, is_late=is_late or now_ms - due_ms > self._state.timings.heartbeat_ms)
+            return
+        if self._ask_due_ms is not None and now_ms >= self._ask_due_ms:
+            self._ask_again()
+        if self._timer.fires(now_ms, is_late=is_late, is_alone=self._state.memberships.is_alone):
+            self._stand()
+
+    def step(self, sender: NodeId, message: Message, now_ms: int) -> None:
+        """A message of another node; it may have come before, late, or from one that is no member any more."""
+        self._now_ms = now_ms
+        if message.term != self._state.hard_state.term and not self._is_for_now(sender, message):
+            return
+        match message:
+            case AppendRequest():
+                self._hear_leader(sender)
+                self._following.on_append_request(message)
+                self._note_role()
+            case AppendResponse():
+                self._on_append_response(sender, message)
+            case Heartbeat():
+                self._hear_leader(sender)
+                self._following.on_heartbeat(sender, message)
+            case HeartbeatResponse():
+                if self._leadership is not None:
+                    self._leadership.hears(sender, now_ms)
+                    self._leadership.on_heartbeat_response(sender, message)
+                    self._reads += self._leadership.confirmed_reads()
+            case _:
+                self._step_rare(sender, message, now_ms)
+
+    def _step_rare(self, sender: NodeId, message: Message, now_ms: int) -> None:
+        match message:
+            case PreVoteRequest():
+                self._voting.answer_pre_vote(sender, message, is_protected=self._is_protected)
+            case VoteRequest():
+                if self._voting.answer_vote(sender, message):
+                    self._timer.arm(now_ms)
+            case PreVoteResponse() | VoteResponse():
+                self._on_vote(sender, message)
+            case TimeoutNow():
+                self._hear_leader(sender)
+                if self._is_electable:
+                    self._campaign(is_transfer=True)
+            case ReadRequest():
+                self._on_read_request(sender, message)
+            case ReadResponse():
+                self._on_read_response(sender, message)
+            case InstallRequest():
+                self._hear_leader(sender)
+                self._following.on_install_request(sender, message)
+            case InstallResponse():
+                self._on_install_response(sender, message)
+            case _:
+                raise AssertionError(f"a message of an unknown kind: {message}")
+
+    def on_peer_up(self, node: NodeId, now_ms: int) -> None:
+        """A link to the node is open; what was sent before may be lost."""
+        self._now_ms = now_ms
+        if self._leadership is not None:
+            self._leadership.on_peer_up(node)
+        elif self._candidacy is not None:
+            self._candidacy.ask(node)
+
+    def on_peer_down(self, node: NodeId, now_ms: int) -> None:
+        """The link broke. Was it the leader's, the voters stand one after the other, a heartbeat apart, from now on."""
+        self._now_ms = now_ms
+        if self._leadership is not None:
+            self._leadership.on_peer_down(node)
+        elif self._following.leader == node:
+            self._lose_leader()
+            self._note_role()
+            if self._is_electable:
+                others = sorted(voter for voter in self._state.memberships.voters if voter != node)
+                place = (others.index(self._state.node_id) + self.term) % len(others)
+                self._timer.arm_by(now_ms + place * self._state.timings.heartbeat_ms)
+                if place == 0:
+                    self._stand()
+
+    def on_hard_state_persisted(self, hard_state: HardState) -> None:
+        """`hard_state`, and so every one taken before it, is durable."""
+        self._state.durable = hard_state
+        if hard_state != self._state.hard_state:
+            return  # a newer one is on its way
+        if self._candidacy is not None and not self._candidacy.is_pre:
+            self._candidacy.on_granted(self._state.node_id)
+            self._candidacy.ask_all()
+            self._win_if_elected()
+        self._voting.on_durable()
+        self._following.on_durable()
 
     def on_persisted(self, term: Term, index: Index) -> None:
-        """Entries up to `index` are durable. An entry that is not in the log any more says nothing."""
-        if index <= self._persisted or index > self._log.last_index or self._log.term(index) != term:
-            return
-        self._persisted = index
-        if term == self.term:
-            self._committed = index
+        """Entries up to `index` are durable, as they stand in the log now: a write of what was cut says nothing."""
+        if self._state.tail.on_persisted(term, index):
+            if self._leadership is not None:
+                self._commit_what_a_majority_has(self._leadership)
+            else:
+                self._following.on_durable()
 
     def on_applied(self, index: Index) -> None:
-        assert self._applied <= index <= self._committed, f"applied {index} of {self._applied}..{self._committed}"
+        assert self._applied <= index <= self._appliable, f"applied {index} of {self._applied}..{self._appliable}"
         self._applied = index
-        if self._role is Role.CANDIDATE and self._no_op is not None and index >= self._no_op:
-            self._change_role(Role.LEADER)
+        leadership = self._leadership
+        if leadership is not None and not leadership.is_ready and index >= leadership.no_op:
+            leadership.is_ready = True
+            self._note_role()
+
+    def on_installed(self, index: Index, configuration: Configuration) -> None:
+        """The log was replaced by files that end with a committed entry `index`; `configuration` is in force there.
+
+        Nothing written before that is reported by `on_persisted` after this.
+        """
+        state = self._state
+        assert index > state.committed, f"installed {index}, committed is {state.committed}"
+        self._following.on_installed(index)
+        state.memberships.install(index, configuration)
+        self._is_configuration_logged = True
+        self._note_role()
+
+    def on_install_failed(self) -> None:
+        """The files could not be fetched; another request of the leader begins again."""
+        self._following.on_install_failed()
 
     def take_ready(self) -> Ready:
         """Everything that has come up since the last call."""
+        truncate_to, append = self._state.tail.take()
+        committed = self._appliable
         ready = Ready(
-            hard_state=self._hard_state if self._is_hard_state_new else None,
-            truncate_to=None,  # one member's log never conflicts with another's
-            append=self._append,
-            messages_now=(),
-            messages_after_sync=(),
-            committed=self._committed,
+            hard_state=self._state.hard_state if self._state.is_hard_state_new else None,
+            truncate_to=truncate_to,
+            append=append,
+            committed=committed,
             reads=self._reads,
+            failed_reads=self._failed_reads,
             role_changes=self._role_changes,
+            install_from=self._following.take_install(),
         )
-        self._is_hard_state_new = False
-        self._append, self._reads, self._role_changes = [], [], []
-        self._taken_committed = self._committed
+        self._state.is_hard_state_new = False
+        self._reads, self._failed_reads, self._role_changes = [], [], []
+        self._taken_committed = committed
         return ready
 
-    def _campaign(self) -> None:
-        self._election_due_ms = None
-        self._hard_state = HardState(Term(self.term + 1), self._config.node_id)
-        self._is_hard_state_new = True
-        self._no_op = None
-        self._change_role(Role.CANDIDATE)
+    def take_messages(self) -> Sequence[Outgoing]:
+        """What to send now; called when the log has what the last `Ready` held."""
+        if self._leadership is not None:
+            self._leadership.send_appends()
+        elif self._following.leader is not None and self._forwarded.ask():
+            self._ask_for_reads(self._following.leader)
+        messages, self._state.outbox = self._state.outbox, []
+        return messages
 
-    def _win(self) -> None:
-        self._no_op = self._append_entry(EntryKind.NO_OP, (), 0).index
-        if not self._is_configuration_logged:
-            body = encode_configuration(self._config.configuration)
-            self._append_entry(EntryKind.CONFIGURATION, (body,), len(body))
-            self._is_configuration_logged = True
+    # Terms and roles
 
-    def _append_entry(self, kind: EntryKind, body: Sequence[Buffer], size: int) -> Entry:
-        self._last = Index(self._last + 1)
-        entry = new_entry(self.term, self._last, kind, size, body)
-        self._append.append(entry)
-        return entry
+    def _is_for_now(self, sender: NodeId, message: Message) -> bool:
+        """A message of another term: go to that term, or answer with the own one, or neither; whether to go on."""
+        if message.term < self.term:
+            return self._answer_old(sender, message)
+        match message:
+            case PreVoteRequest():
+                return True
+            case PreVoteResponse(is_granted=True):
+                return self._candidacy is not None and message.term == self._candidacy.term
+            case VoteRequest():
+                # Whoever hears its leader does not let it be disturbed, unless that leader asked for it.
+                if self._is_protected and not message.is_transfer:
+                    return False
+                self._become_follower(message.term, None)
+                return True
+            case AppendRequest() | Heartbeat() | InstallRequest() | TimeoutNow():
+                self._become_follower(message.term, sender)
+                return True
+            case _:
+                if sender in self._state.memberships.nodes:
+                    self._become_follower(message.term, None)
+                return False
 
-    def _change_role(self, role: Role) -> None:
-        self._role = role
-        self._role_changes.append(RoleChange(role, self.term, self.leader_or_none))
+    def _answer_old(self, sender: NodeId, message: Message) -> bool:
+        """A deposed leader, or a candidate that is late, learns of our term from our answer."""
+        match message:
+            case PreVoteRequest() | VoteRequest():
+                return True
+            case AppendRequest():
+                self._state.send(sender, AppendResponse(self.term, True, message.prev_index, 0))
+            case Heartbeat() | InstallRequest() | TimeoutNow():
+                self._state.send(sender, HeartbeatResponse(self.term, 0))
+            case _:
+                pass
+        return False
+
+    def _become_follower(self, term: Term, leader: NodeId | None) -> None:
+        self._candidacy = None
+        self._ask_due_ms = None
+        self._lose_leader()
+        if self._leadership is not None:
+            self._failed_reads += self._leadership.own_read_contexts()
+            self._leadership = None
+        if term > self.term:
+            self._begin_term(term, None)
+        self._following.leader = leader
+        if self._timer.due_ms is None:
+            self._timer.arm(self._now_ms)
+        self._note_role()
+
+    def _begin_term(self, term: Term, vote: NodeId | None) -> None:
+        self._state.begin_term(term, vote)
+        self._voting.begin_term()
+        self._following.begin_term()
+
+    def _lose_leader(self) -> None:
+        self._following.leader = None
+        self._failed_reads += self._forwarded.fail()
+        if self._candidacy is None:
+            self._ask_due_ms = None
+
+    def _hear_leader(self, sender: NodeId) -> None:
+        if self._following.leader != sender:
+            assert self._leadership is None, f"nodes {self._state.node_id} and {sender} lead in term {self.term}"
+            assert self._following.leader is None, f"{self._following.leader} and {sender} lead in term {self.term}"
+            self._become_follower(self.term, sender)
+        self._timer.hear(self._now_ms)
+
+    @property
+    def _is_protected(self) -> bool:
+        """This member leads (and hears a majority), or has heard its leader within the shortest election time."""
+        if self._leadership is not None:
+            return True
+        return self._following.leader is not None and self._timer.has_heard(self._now_ms)
+
+    @property
+    def _is_electable(self) -> bool:
+        return self._state.memberships.is_voter and not self.is_damaged and self._following.installing is None
+
+    def _note_role(self) -> None:
+        change = RoleChange(self.role, self.term, self.leader_or_none)
+        if change != self._noted:
+            self._noted = change
+            self._role_changes.append(change)
+
+    # Elections
+
+    def _stand(self) -> None:
+        """Ask whether an election could be won, before one is begun; a single voter need not ask."""
+        self._candidacy = None
+        self._lose_leader()
+        self._timer.draw()
+        self._timer.arm(self._now_ms)
+        if not self._is_electable:
+            self._note_role()
+        elif self._state.memberships.is_alone:
+            self._campaign(is_transfer=False)
+        else:
+            self._candidacy = Candidacy(self._state, Term(self.term + 1), is_pre=True)
+            self._candidacy.on_granted(self._state.node_id)
+            self._candidacy.ask_all()
+            self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
+            self._note_role()
+
+    def _campaign(self, *, is_transfer: bool) -> None:
+        """A new term, and the own vote in it; the others are asked when that is durable."""
+        self._lose_leader()
+        self._begin_term(Term(self.term + 1), self._state.node_id)
+        self._candidacy = Candidacy(self._state, self.term, is_pre=False, is_transfer=is_transfer)
+        self._timer.arm(self._now_ms)
+        self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
+        if self._state.memberships.is_alone:
+            self._timer.due_ms = self._ask_due_ms = None  # nobody else is waited for
+        self._note_role()
+
+    def _on_vote(self, sender: NodeId, response: PreVoteResponse | VoteResponse) -> None:
+        candidacy = self._candidacy
+        is_for_this = candidacy is not None and candidacy.is_pre == isinstance(response, PreVoteResponse)
+        if candidacy is None or not is_for_this or response.term != candidacy.term or not response.is_granted:
+            return
+        candidacy.on_granted(sender)
+        self._win_if_elected()
+
+    def _win_if_elected(self) -> None:
+        candidacy = self._candidacy
+        if candidacy is None or not candidacy.is_won:
+            return
+        if candidacy.is_pre:
+            self._campaign(is_transfer=False)
+            return
+        state = self._state
+        self._candidacy = None
+        self._ask_due_ms = self._timer.due_ms = None
+        self._leadership = Leadership(state, Index(state.tail.last + 1), self._now_ms)
+        self._leadership.append(EntryKind.NO_OP, (), 0)
+        if not self._is_configuration_logged and state.memberships.index == 0 and state.memberships.current is not None:
+            self._leadership.append_configuration(state.memberships.current, self._now_ms)
+        self._note_role()
+
+    def _ask_again(self) -> None:
+        self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
+        if self._candidacy is not None:
+            self._candidacy.ask_all()
+        elif self._following.leader is not None and self._forwarded.is_asking:
+            self._ask_for_reads(self._following.leader)
+        else:
+            self._ask_due_ms = None
+
+    # Leading
+
+    def _beat(self, leadership: Leadership, *, is_late: bool) -> None:
+        if leadership.beat(self._now_ms, is_late=is_late):
+            leadership.go_on_with_change(self._now_ms)
+        else:
+            self._become_follower(self.term, None)
+
+    def _on_append_response(self, sender: NodeId, response: AppendResponse) -> None:
+        leadership = self._leadership
+        if leadership is None:
+            return
+        leadership.hears(sender, self._now_ms)
+        if leadership.on_append_response(sender, response):
+            self._commit_what_a_majority_has(leadership)
+        if self._leadership is not None:
+            self._reads += leadership.confirmed_reads()
+
+    def _on_install_response(self, sender: NodeId, response: InstallResponse) -> None:
+        leadership = self._leadership
+        if leadership is not None:
+            leadership.hears(sender, self._now_ms)
+            if leadership.on_install_response(sender, response):
+                self._commit_what_a_majority_has(leadership)
+
+    def _commit_what_a_majority_has(self, leadership: Leadership) -> None:
+        if not leadership.commit(self._now_ms):
+            leadership.hand_over_to_the_best()
+            self._become_follower(self.term, None)
+
+    # Reads of others
+
+    def _ask_for_reads(self, leader: NodeId) -> None:
+        self._state.send(leader, ReadRequest(self.term, self._forwarded.number))
+        self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
+
+    def _on_read_request(self, sender: NodeId, request: ReadRequest) -> None:
+        """A leader that is not ready says nothing; it is asked again."""
+        leadership = self._leadership
+        if leadership is not None and leadership.is_ready and sender in self._state.memberships.nodes:
+            leadership.hears(sender, self._now_ms)
+            leadership.add_read(sender, request.context)
+
+    def _on_read_response(self, sender: NodeId, response: ReadResponse) -> None:
+        if sender == self._following.leader:
+            self._reads += [Read(context, response.index) for context in self._forwarded.answer(response.context)]

@@ -1,19 +1,19 @@
 """The rules of one member, each as a claim."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 
 import pytest
 
 from raft.configuration import Configuration, Peer, decode_configuration
 from raft.core import CoreConfig, RaftCore, Ready
 from raft.entries import Entry, EntryKind
-from raft.errors import NotLeaderError, SingleMemberOnlyError
+from raft.errors import NotLeaderError
 from raft.hard_state import HardState
 from raft.interfaces import Index, NodeId, Role, RoleChange, Term
-from raft.messages import Message
 
 ME = Peer(NodeId(1), "one")
-OTHER = Peer(NodeId(2), "two")
 
 
 @dataclass
@@ -22,6 +22,8 @@ class Log:
 
     terms: list[int] = field(default_factory=list[int])
 
+    first_index = Index(1)
+
     @property
     def last_index(self) -> Index:
         return Index(len(self.terms))
@@ -29,7 +31,10 @@ class Log:
     def term(self, index: Index) -> Term:
         return Term(self.terms[index - 1]) if index else Term(0)
 
-    def append(self, entries: list[Entry]) -> None:
+    def entries(self, first: Index, bytes_max: int) -> Sequence[Entry]:
+        raise AssertionError("nobody to send it to")
+
+    def append(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             assert entry.index == len(self.terms) + 1
             self.terms.append(entry.term)
@@ -42,19 +47,19 @@ def core_on(log: Log, *, term: int = 0, applied: int = 0, is_configuration_logge
         is_configuration_logged=is_configuration_logged,
         applied=Index(applied),
     )
-    return RaftCore(config, log, HardState(Term(term), None), now_ms=5)
+    return RaftCore(config, log, HardState(Term(term), None), Random(1), now_ms=5)
 
 
 def take(core: RaftCore, log: Log) -> Ready:
     ready = core.take_ready()
-    log.append(list(ready.append))
+    log.append(ready.append)
     return ready
 
 
 def lead(core: RaftCore, log: Log) -> None:
     core.tick(5)
     take(core, log)
-    core.on_hard_state_persisted(core.term)
+    core.on_hard_state_persisted(HardState(core.term, ME.node_id))
     take(core, log)
     core.on_persisted(core.term, log.last_index)
     core.on_applied(take(core, log).committed)
@@ -76,18 +81,18 @@ def test_nothing_is_appended_before_the_term_is_durable() -> None:
     core = core_on(Log())
     core.tick(5)
     assert core.take_ready().append == []
-    core.on_hard_state_persisted(Term(0))  # of an older term
+    core.on_hard_state_persisted(HardState(Term(0), ME.node_id))  # of an older term
     assert not core.has_ready
-    core.on_hard_state_persisted(Term(1))
+    core.on_hard_state_persisted(HardState(Term(1), ME.node_id))
     assert [(entry.term, entry.index, entry.kind) for entry in core.take_ready().append] == [(1, 1, EntryKind.NO_OP)]
 
 
 def test_a_second_answer_for_the_term_starts_no_second_one() -> None:
     core, log = core_on(Log()), Log()
     core.tick(5)
-    core.on_hard_state_persisted(Term(1))
+    core.on_hard_state_persisted(HardState(Term(1), ME.node_id))
     take(core, log)
-    core.on_hard_state_persisted(Term(1))
+    core.on_hard_state_persisted(HardState(Term(1), ME.node_id))
     assert not core.has_ready
 
 
@@ -95,7 +100,7 @@ def test_a_new_group_logs_its_founding_configuration_behind_the_no_op() -> None:
     log = Log()
     core = core_on(log, is_configuration_logged=False)
     core.tick(5)
-    core.on_hard_state_persisted(Term(1))
+    core.on_hard_state_persisted(HardState(Term(1), ME.node_id))
     no_op, configuration = core.take_ready().append
     assert (no_op.kind, configuration.kind) == (EntryKind.NO_OP, EntryKind.CONFIGURATION)
     assert decode_configuration(bytes(configuration.body[0])) == Configuration(voters=(ME,))
@@ -106,7 +111,7 @@ def test_leadership_is_reported_only_after_the_no_op_is_applied() -> None:
     core = core_on(log, term=2, applied=1)
     core.tick(5)
     assert take(core, log).role_changes == [RoleChange(Role.CANDIDATE, Term(3), None)]
-    core.on_hard_state_persisted(Term(3))
+    core.on_hard_state_persisted(HardState(Term(3), ME.node_id))
     take(core, log)
     core.on_persisted(Term(3), Index(4))
     assert take(core, log).committed == 4
@@ -128,7 +133,7 @@ def test_entries_of_older_terms_are_committed_only_together_with_one_of_this_ter
     assert core.committed == 0
     core.tick(5)
     take(core, log)
-    core.on_hard_state_persisted(Term(2))
+    core.on_hard_state_persisted(HardState(Term(2), ME.node_id))
     take(core, log)
     core.on_persisted(Term(1), Index(3))
     assert core.committed == 0
@@ -185,23 +190,3 @@ def test_bodies_are_never_looked_into() -> None:
     body = [b"a", memoryview(b"b")]
     core.propose(body, 2)
     assert core.take_ready().append[0].body is body
-
-
-@pytest.mark.parametrize(
-    "configuration",
-    [
-        Configuration(voters=(ME, OTHER)),
-        Configuration(voters=(ME,), learners=(OTHER,)),
-        Configuration(voters=(), learners=(ME,)),
-        Configuration(voters=(OTHER,)),
-    ],
-)
-def test_any_other_group_than_of_this_one_voter_is_refused(configuration: Configuration) -> None:
-    config = CoreConfig(node_id=ME.node_id, configuration=configuration, is_configuration_logged=True, applied=Index(0))
-    with pytest.raises(SingleMemberOnlyError, match="replication"):
-        RaftCore(config, Log(), HardState(Term(0), None), now_ms=0)
-
-
-def test_a_message_of_another_member_is_refused() -> None:
-    with pytest.raises(SingleMemberOnlyError, match="node 2"):
-        core_on(Log()).step(NodeId(2), Message(Term(1)))

@@ -1,0 +1,96 @@
+"""What all roles of a member share: its place in the group, its log, what it has committed, what it wants to say."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .configuration import Configuration
+from .hard_state import HardState
+from .interfaces import Index, NodeId, Term
+from .memberships import Memberships
+from .messages import NO_INDEX, Message, Outgoing
+from .tail import LogView, Tail
+
+
+class Randomness(Protocol):
+    """`random.Random`, seeded by whoever wants to replay."""
+
+    def randrange(self, start: int, stop: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """`election_ms`: silence of the leader before a pre-vote, this much to twice as much; so long it is protected."""
+
+    heartbeat_ms: int = 100
+    election_ms: int = 500
+    window_bytes: int = 8 << 20
+    append_bytes_max: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        assert 0 < 2 * self.heartbeat_ms <= self.election_ms, f"{self.heartbeat_ms} and {self.election_ms} ms"
+        assert 0 < self.append_bytes_max <= self.window_bytes, f"{self.append_bytes_max} of {self.window_bytes} bytes"
+
+
+DEFAULT_TIMINGS = Timings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreConfig:
+    """What a member knows when it starts.
+
+    `configuration`: the last one in the log (at `configuration_index`, 0 if that is below the checkpoint), or the
+    founding one, or None: wait to be told. `configuration_before`: the one that returns when that entry is cut.
+    `applied`: what the state machine starts from. `campaigns_at_once`: the preferred leader of a new group; a single
+    voter always does. `is_damaged`: entries it had acknowledged may be lost, so it neither votes nor stands until its
+    durable log holds a leader's commit index whose entry is of that leader's own term.
+    """
+
+    node_id: NodeId
+    configuration: Configuration | None
+    is_configuration_logged: bool
+    applied: Index
+    configuration_index: Index = NO_INDEX
+    configuration_before: Configuration | None = None
+    campaigns_at_once: bool = False
+    is_damaged: bool = False
+    timings: Timings = DEFAULT_TIMINGS
+
+
+@dataclass(slots=True)
+class CoreState:
+    """`committed <= tail.last`; `committed` never falls. `durable`: the hard state that is on the disk."""
+
+    node_id: NodeId
+    timings: Timings
+    log: LogView
+    tail: Tail
+    memberships: Memberships
+    hard_state: HardState
+    durable: HardState
+    committed: Index
+    is_hard_state_new: bool = False
+    outbox: list[Outgoing] = field(default_factory=list[Outgoing])
+
+    @property
+    def term(self) -> Term:
+        return self.hard_state.term
+
+    def send(self, to: NodeId, message: Message) -> None:
+        self.outbox.append(Outgoing(to, message))
+
+    def begin_term(self, term: Term, vote: NodeId | None) -> None:
+        assert term > self.term, f"term {term} after {self.term}"
+        self.hard_state = HardState(term, vote)
+        self.is_hard_state_new = True
+
+    def vote_for(self, node: NodeId) -> None:
+        assert self.hard_state.vote is None, f"voted for {self.hard_state.vote} in term {self.term}"
+        self.hard_state = HardState(self.term, node)
+        self.is_hard_state_new = True
+
+    def commit_to(self, index: Index) -> None:
+        """Entries up to `index` are decided; an older index is a late message and changes nothing."""
+        if index > self.committed:
+            assert index <= self.tail.last, f"commit {index} is past the last entry {self.tail.last}"
+            self.committed = index
+            self.memberships.forget_before(index)
