@@ -16,6 +16,7 @@ A frame of class raft says its group and its kind (`peers`); what follows is the
     11 InstallResponse  q term, q index
     12 Heartbeat        of many groups: rows of u16 group, q term, q committed, q round
     13 HeartbeatResponse  of many groups: rows of u16 group, q term, q round
+    14 Removed          q term, q index
 
 Kinds 12 and 13 name their groups in the rows; the group of their frame is 0 and says nothing.
 """
@@ -44,6 +45,7 @@ from .messages import (
     PreVoteResponse,
     ReadRequest,
     ReadResponse,
+    Removed,
     TimeoutNow,
     VoteRequest,
     VoteResponse,
@@ -64,6 +66,7 @@ class MessageKind(IntEnum):
     INSTALL_RESPONSE = 11
     HEARTBEATS = 12
     HEARTBEAT_RESPONSES = 13
+    REMOVED = 14
 
 
 APPEND = struct.Struct(">qqqqqI")
@@ -232,6 +235,7 @@ FIXED = (
     _fixed(MessageKind.READ_RESPONSE, ">qqq", ReadResponse),
     _fixed(MessageKind.INSTALL_REQUEST, ">qqq", InstallRequest),
     _fixed(MessageKind.INSTALL_RESPONSE, ">qq", InstallResponse),
+    _fixed(MessageKind.REMOVED, ">qq", Removed),
 )
 ENCODERS: dict[type[Message], Callable[..., tuple[MessageKind, Sequence[Buffer]]]] = {
     AppendRequest: _encode_append,

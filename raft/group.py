@@ -1,67 +1,88 @@
-"""One group on its event loop: drives the core, hands work to the disk's threads, applies what is committed.
+"""One group on its event loop: drives the core, hands work to the disk's threads, talks to the other members.
 
-Life of a proposal: `propose` places the new entry and submits it to the writer, or leaves that to `_drive` when that is
-under way or due → `on_completions` → committed → `StateMachine.apply`, in slices that let others run.
+Life of a proposal: `propose` places the new entry, submits it to the writer and sends it to the followers, or leaves
+that to `_drive` when that is under way or due → `on_completions`, and answers of the followers → committed →
+`StateMachine.apply`, in slices that let others run.
 """
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Sequence
 from typing import assert_never
 
+from .applying import Applier
+from .barriers import Barriers
 from .checkpoint import Checkpoint, CheckpointJob
-from .clock import Clock, Timer
-from .core import RaftCore, Ready
-from .entries import EntryKind
+from .clock import Timer
+from .codec import HeartbeatResponseRow, HeartbeatRow, encode
+from .configuration import Configuration, Peer
+from .core import Install, RaftCore, Ready
 from .errors import (
-    CorruptLogError,
+    ChangeInProgressError,
     EntryTooLargeError,
     GroupStoppedError,
     LogBusyError,
     LogFullError,
+    NotLeaderError,
+    RaftError,
     SingleMemberOnlyError,
+    TransferFailedError,
 )
-from .interfaces import Buffer, GroupId, Index, NodeId, Place, Proposal, Role, RoleChange, StateMachine, Term
-from .job_thread import JobRunner
-from .placed import PlacedEntry
+from .group_files import GroupFiles
+from .group_services import GroupServices
+from .interfaces import (
+    Buffer,
+    GroupId,
+    Index,
+    MemberProgress,
+    NodeId,
+    Proposal,
+    Role,
+    RoleChange,
+    StateMachine,
+    Term,
+)
+from .log import HOT_BYTES_MAX
+from .messages import (
+    AppendResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallResponse,
+    Message,
+    PreVoteRequest,
+    PreVoteResponse,
+    Removed,
+    VoteResponse,
+)
+from .news import News
 from .recovery import Recovered
-from .segments import Found
-from .settings import RaftSettings
 from .writer import (
     AppendEntries,
+    ClearDamage,
     CloseFiles,
     Completion,
     DiskFull,
     EntriesPersisted,
     EntryChanged,
     FilesClosed,
-    GroupFiles,
     HardStatePersisted,
     NoteDurable,
     Retry,
     SaveHardState,
-    WriterJob,
+    Truncate,
 )
+
+ANSWERS = (AppendResponse, HeartbeatResponse, VoteResponse, PreVoteResponse, InstallResponse)
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupServices:
-    """What all groups of a node share. `on_failure` hears of a group that stopped by its own fault."""
-
-    node_id: NodeId
-    clock: Clock
-    settings: RaftSettings
-    writer: JobRunner[WriterJob]
-    checkpoints: JobRunner[CheckpointJob]
-    on_failure: Callable[[GroupId, Exception], None]
+def _applier(files: GroupFiles, recovered: Recovered, machine: StateMachine) -> Applier:
+    return Applier(recovered.log, machine, files.directory, recovered.checkpoint, recovered.applied_end)
 
 
 class Group:
-    """A `RaftGroup` of one member. Everything happens on the loop that made it; only the loop changes its state."""
+    """A `RaftGroup`. Everything happens on the loop that made it; only the loop changes its state."""
 
     def __init__(
         self, services: GroupServices, files: GroupFiles, recovered: Recovered, core: RaftCore, machine: StateMachine
@@ -71,28 +92,30 @@ class Group:
         self._log = recovered.log
         self._core = core
         self._machine = machine
+        self._applier = _applier(files, recovered, machine)
         self._loop = asyncio.get_running_loop()
-        facts = recovered.checkpoint.facts if recovered.checkpoint else None
-        self._applied = facts.applied if facts else Index(0)
-        self._applied_end = recovered.applied_end
-        self._applied_configuration = facts.configuration if facts else None
-        self._committed = self._applied
-        self._is_applying = False
-        self._hot: deque[PlacedEntry] = deque()  # placed and not yet applied
-        self._cold: Iterator[tuple[Found, memoryview]] | None = None
-        self._in_flight_count = 0
-        self._in_flight_bytes = 0
+        self._committed = self._applier.applied
+        self._configuration: Configuration | None = None
+        self._strangers: set[NodeId] = set()  # nodes whose link goes to another disk than that of the member
+        self._has_others = False
+        self._is_damaged = recovered.is_damaged
+        self._proposed_count = 0  # by the core's hands, and not yet placed
+        self._proposed_bytes = 0
         self._is_scheduled = False
         self._is_advancing = False
         self._is_full = False
+        self._outside_since_ms: int | None = None
         self._retry_timer: Timer | None = None
         self._mark_timer: Timer | None = None
         self._is_closing = False
+        self._is_handing_over = False
+        self._is_swapping = False
         self._stopped: GroupStoppedError | None = None
         self._closed = asyncio.Event()
-        self._barriers: dict[int, asyncio.Future[Index]] = {}
-        self._confirmed: deque[tuple[Index, int]] = deque()
-        self._barrier_count = 0
+        self._news = News(services.clock)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_changing = False
+        self._barriers = Barriers()
 
     @property
     def group_id(self) -> GroupId:
@@ -112,7 +135,7 @@ class Group:
 
     @property
     def applied(self) -> Index:
-        return self._applied
+        return self._applier.applied
 
     @property
     def is_stopped(self) -> bool:
@@ -140,29 +163,49 @@ class Group:
         """The disk is full: proposals are refused until space returns."""
         return self._is_full
 
+    @property
+    def is_damaged(self) -> bool:
+        """It lost durable entries, and neither votes nor stands before the others have healed it."""
+        return self._core.is_damaged
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._core.configuration or Configuration(voters=())
+
+    def progress(self) -> Sequence[MemberProgress]:
+        return () if self._stopped else self._core.progress()
+
     def start(self) -> None:
-        """Begin to campaign; nothing is applied before the loop's next turn."""
-        self._arm_timer()
+        """Begin to take part; nothing is applied before the loop's next turn."""
+        self._look_at_members()
+        self._services.clock.call_later(0, lambda: self.on_tick(self._services.clock.now_ms()))
+
+    # Proposals
 
     def propose(self, body: Sequence[Buffer]) -> Proposal:
         if self._stopped:
             raise self._stopped
         size = sum(map(len, body))
         self._check_room(size)
+        was_writing = self._has_others and self._core.persisted < self._core.last_index
         entry = self._core.propose(body, size)
-        self._in_flight_count += 1
-        self._in_flight_bytes += size
+        self._proposed_count += 1
+        self._proposed_bytes += size
         if not self._is_scheduled and not self._is_advancing:
-            self._begin_to_write()
+            if was_writing:
+                self._schedule()  # the disk is busy anyway: what this turn still brings goes in the same messages
+            else:
+                self._begin_to_write()
         return Proposal(entry.term, entry.index)
 
     def _begin_to_write(self) -> None:
-        """Hand a proposal to the writer now: nothing else is ready, and a turn of the loop later is later.
+        """Hand a proposal to the writer and to the followers now: a turn of the loop later is later.
 
         Raises: GroupStoppedError, if that fails.
         """
         try:
             self._perform(self._core.take_ready())
+            self._send()
         except Exception as error:
             self._fail(error)
             assert self._stopped is not None, "a group that failed has stopped"
@@ -170,29 +213,28 @@ class Group:
 
     def _check_room(self, size: int) -> None:
         settings = self._services.settings
+        in_flight_count = self._applier.hot_count + self._proposed_count
+        in_flight_bytes = self._applier.hot_bytes + self._proposed_bytes
         if self._is_closing:
             raise GroupStoppedError(f"group {self.group_id} is closing")
         if self._is_full:
             raise LogFullError(f"group {self.group_id}: the disk is full")
         if size > settings.entry_bytes_max:
             raise EntryTooLargeError(size, settings.entry_bytes_max)
-        if self._in_flight_count and self._in_flight_bytes + size > settings.in_flight_bytes_max:
-            raise LogBusyError(f"{self._in_flight_bytes} bytes in flight, at most {settings.in_flight_bytes_max}")
-        if self._in_flight_count >= settings.in_flight_entries_max:
-            raise LogBusyError(f"{self._in_flight_count} entries in flight")
+        if in_flight_count and in_flight_bytes + size > settings.in_flight_bytes_max:
+            raise LogBusyError(f"{in_flight_bytes} bytes in flight, at most {settings.in_flight_bytes_max}")
+        if in_flight_count >= settings.in_flight_entries_max:
+            raise LogBusyError(f"{in_flight_count} entries in flight")
+
+    # Reads
 
     async def read_barrier(self) -> Index:
         if self._stopped:
             raise self._stopped
-        ticket = self._barrier_count
+        ticket = self._barriers.next_ticket()
         self._core.read_index(ticket)
-        self._barrier_count += 1
-        future = self._barriers[ticket] = self._loop.create_future()
         self._schedule()
-        try:
-            return await future
-        finally:
-            self._barriers.pop(ticket, None)
+        return await self._barriers.wait(ticket)
 
     def read(self, segment: int, position: int, length: int) -> memoryview:
         return self._log.read(segment, position, length)
@@ -204,38 +246,259 @@ class Group:
         """`state` is that after the entry `applied`; never called inside `apply`, which is neither before nor after."""
         if self._stopped:
             raise self._stopped
-        assert not self._is_applying, f"checkpoint inside the apply of entry {self._applied + 1}"
-        assert 0 < self._applied <= self._core.persisted, f"checkpoint as of {self._applied}"
-        facts = self._log.facts_until(self._applied, self._applied_end, self._applied_configuration)
-        self._services.checkpoints.submit(CheckpointJob(self._files.directory, Checkpoint(facts, state)))
+        applied = self._applier.applied
+        assert not self._applier.is_applying, f"checkpoint inside the apply of entry {applied + 1}"
+        assert 0 < applied <= self._core.persisted, f"checkpoint as of {applied}"
+        checkpoint = Checkpoint(self._applier.facts(), state)
+        self._services.checkpoints.submit(CheckpointJob(self._files.directory, checkpoint))
+
+    def release_before(self, index: Index) -> None:
+        """Let go of the segments wholly below `index` and what is applied; the next checkpoint removes their files."""
+        self._log.release_before(min(index, self._applier.applied))
+
+    # Members
 
     async def transfer(self, node: NodeId) -> None:
-        """Raises: SingleMemberOnlyError, unless this node is meant."""
-        if node != self._services.node_id:
-            raise SingleMemberOnlyError(f"no member {node} to hand group {self.group_id} to")
+        if self._stopped:
+            raise self._stopped
+        if node == self._services.me.node_id and self._core.role is Role.LEADER:
+            return
+        try:
+            self._core.transfer(node, self._services.clock.now_ms())
+        except ValueError as error:
+            raise TransferFailedError(f"group {self.group_id}: {error}") from error
+        self._schedule()
+        # It may lead, and this member not yet have heard of it.
+        timeout_ms = 2 * self._services.settings.election_ms
+        await self._news.wait_until(lambda: self.leader_or_none == node or self.is_stopped, timeout_ms)
+        if self._stopped:
+            raise self._stopped
+        if self.leader_or_none != node:
+            raise TransferFailedError(f"node {node} does not lead after {timeout_ms} ms")
 
-    async def change(self, members: Sequence[NodeId]) -> None:
-        """Raises: SingleMemberOnlyError, unless nothing changes."""
-        if list(members) != [self._services.node_id]:
-            raise SingleMemberOnlyError(f"members {list(members)} of group {self.group_id}: comes with replication")
+    async def change(self, voters: Sequence[Peer]) -> None:
+        if self._stopped:
+            raise self._stopped
+        if self._core.role is not Role.LEADER:
+            raise NotLeaderError(self.leader_or_none)
+        if not self._services.has_peers and tuple(voters) != (self._services.me,):
+            raise SingleMemberOnlyError(f"group {self.group_id} of {voters}: this node has no peers")
+        if self._is_changing:
+            raise ChangeInProgressError(f"the members of group {self.group_id} are being changed")
+        self._is_changing = True
+        try:
+            self._core.change(voters)
+            self._schedule()
+            await self._news.wait_until(lambda: self._core.is_settled(voters) or not self._is_leading)
+            if not self._core.is_settled(voters):
+                raise self._stopped or NotLeaderError(self.leader_or_none)
+        finally:
+            self._is_changing = False
+
+    @property
+    def _is_leading(self) -> bool:
+        return not self._stopped and self._core.role is Role.LEADER
+
+    def on_peer_up(self, peer: Peer) -> None:
+        if not self._stopped and not self._is_swapping and not self._is_stranger(peer):
+            self._core.on_peer_up(peer.node_id, self._services.clock.now_ms())
+            self._go_on()
+
+    def on_peer_down(self, peer: Peer) -> None:
+        self._strangers.discard(peer.node_id)
+        if not self._stopped and not self._is_swapping:
+            self._core.on_peer_down(peer.node_id, self._services.clock.now_ms())
+            self._go_on()
+
+    def _is_stranger(self, peer: Peer) -> bool:
+        """Whether the node at the end of this link has another disk than the member of that id."""
+        is_stranger = any(known.node_id == peer.node_id and known != peer for known in self.configuration.peers)
+        if is_stranger:
+            self._strangers.add(peer.node_id)
+        else:
+            self._strangers.discard(peer.node_id)
+        return is_stranger
+
+    def _look_at_members(self) -> None:
+        """Another configuration is in force."""
+        self._configuration = self._core.configuration
+        members = self.configuration.peers
+        self._has_others = members != (self._services.me,)
+        self._log.hot.bytes_max = HOT_BYTES_MAX if self._has_others else 0
+        if self._has_others:
+            self._services.pulse.add(self)
+        else:
+            self._services.pulse.discard(self)
+        for node in {member.node_id for member in members} | self._strangers:
+            peer = self._services.peer_or_none(node)
+            was_stranger = node in self._strangers
+            if peer is not None and not self._is_stranger(peer) and was_stranger:
+                self._core.on_peer_up(node, self._services.clock.now_ms())
+
+    # The other members' messages
+
+    def on_message(self, sender: Peer, message: Message, now_ms: int) -> None:
+        if self._stopped or self._is_swapping:
+            return
+        if sender.node_id in self._strangers and isinstance(message, ANSWERS):
+            return  # whatever that member once promised, this disk knows nothing of it
+        try:
+            if isinstance(message, Removed):
+                self._on_removed(message)
+                return
+            self._core.step(sender.node_id, message, now_ms)
+            if isinstance(message, PreVoteRequest):
+                self._tell_if_removed(sender)
+        except Exception as error:  # noqa: BLE001 - the top of a callback
+            self._fail(error)
+            return
+        self._go_on()
+
+    def on_tick(self, now_ms: int, *, is_late: bool = False) -> None:
+        if self._stopped or self._is_swapping:
+            return
+        try:
+            self._core.tick(now_ms, is_late=is_late)
+            self._notice_removal(now_ms)
+        except Exception as error:  # noqa: BLE001 - the top of a callback
+            self._fail(error)
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Say what the core has to say; if something must be written first, soon, with what else this turn brings."""
+        if self._is_scheduled or self._is_advancing or self._stopped:
+            return
+        if self._core.has_ready:
+            self._schedule()
+        else:
+            self._send()
+
+    def _send(self) -> None:
+        group_id, services = self.group_id, self._services
+        last: Message | None = None
+        kind, buffers = 0, ()
+        for outgoing in self._core.take_messages():
+            to, message = outgoing.to, outgoing.message
+            if to in self._strangers:
+                continue
+            if isinstance(message, Heartbeat):
+                services.pulse.add_heartbeat(to, HeartbeatRow(group_id, message.term, message.committed, message.round))
+            elif isinstance(message, HeartbeatResponse):
+                services.pulse.add_response(to, HeartbeatResponseRow(group_id, message.term, message.round))
+            else:
+                if message is not last:
+                    last = message
+                    kind, buffers = encode(message)
+                services.send(to, group_id, kind, buffers)
+
+    # Removal
+
+    def _tell_if_removed(self, sender: Peer) -> None:
+        """It stands for election in a group it has been removed from, since nobody could tell it."""
+        core = self._core
+        is_committed = core.configuration_index <= core.committed
+        if core.role is not Role.LEADER or not is_committed or sender in self.configuration.peers:
+            return
+        kind, buffers = encode(Removed(core.term, core.configuration_index))
+        self._services.send(sender.node_id, self.group_id, kind, buffers)
+
+    def _on_removed(self, message: Removed) -> None:
+        if message.term >= self._core.term and message.index > self._core.configuration_index:
+            self._leave()
+
+    def _notice_removal(self, now_ms: int) -> None:
+        """The last configuration we know of is without us, and nobody leads us: then nobody wants to."""
+        is_outside = self._configuration is not None and self._services.me not in self._configuration.peers
+        if not is_outside or self._core.leader_or_none is not None:
+            self._outside_since_ms = None
+        elif self._outside_since_ms is None:
+            self._outside_since_ms = now_ms
+        elif now_ms - self._outside_since_ms >= 2 * self._services.settings.election_ms:
+            self._leave()
+
+    def _leave(self) -> None:
+        logger.info("group %s: this node is no member any more", self.group_id)
+        self._stop("this node was removed")
+        self._services.on_removed(self.group_id)
+
+    # The end
 
     async def close(self) -> None:
-        """Finish what was proposed (if the disk lets us, within the close timeout), then stop. May be called again."""
+        """Finish what was proposed, hand over leadership, stop; within the close timeout. May be called again."""
         if not self._is_closing:
-            self._is_closing = True
-            timeout_ms = self._services.settings.close_timeout_ms
-            timer = self._services.clock.call_later(timeout_ms, self.abandon)
-            self._stop_if_drained()
+            self._is_closing = self._is_handing_over = True
+            timer = self._services.clock.call_later(self._services.settings.close_timeout_ms, self.abandon)
             try:
+                await self._finish_and_hand_over()
+                self._is_handing_over = False
+                self._stop_if_drained()
                 await self._closed.wait()
             finally:
                 timer.cancel()
         await self._closed.wait()
 
+    async def _finish_and_hand_over(self) -> None:
+        election_ms = self._services.settings.election_ms
+        await self._news.wait_until(lambda: self._is_drained, election_ms if self._has_others else None)
+        await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        """Leadership, to the voter that has most; nothing if none is live."""
+        me = self._services.me.node_id
+        live = [one for one in self.progress() if one.is_voter and one.is_live and one.node_id != me]
+        if self._is_leading and live:
+            best = max(live, key=lambda one: one.match)
+            try:
+                await self.transfer(best.node_id)
+            except RaftError as error:
+                logger.warning("group %s: leadership is not handed over: %s", self.group_id, error)
+
+    @property
+    def _is_drained(self) -> bool:
+        """Nothing that was proposed here waits, or waiting is of no use."""
+        in_flight_count = self._applier.hot_count + self._proposed_count
+        return in_flight_count == 0 or self._is_full or not self._is_leading
+
     def abandon(self) -> None:
         """Stop without waiting for the disk: it failed, or it takes too long."""
         self._stop("the disk failed or did not answer in time")
         self._closed.set()
+
+    def _stop_if_drained(self) -> None:
+        if self._is_closing and self._is_drained and not self._is_handing_over:
+            self._stop("closed")
+
+    def _fail(self, error: Exception) -> None:
+        """Our fault, or damage: this group stops, the node keeps serving the others."""
+        if self._stopped:
+            logger.error("group %s: after it had stopped: %r", self.group_id, error)
+            return
+        logger.error("group %s stops at entry %s", self.group_id, self._applier.applied + 1, exc_info=error)
+        self._stop(f"failed: {error!r}")
+        self._services.on_failure(self.group_id, error)
+
+    def _stop(self, reason: str) -> None:
+        if self._stopped:
+            return
+        self._stopped = GroupStoppedError(f"group {self.group_id}: {reason}")
+        self._services.pulse.discard(self)
+        if not self._is_swapping:
+            self._services.writer.submit(CloseFiles(self._files))
+        self._applier.clear()
+        for timer in (self._retry_timer, self._mark_timer):
+            if timer is not None:
+                timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._barriers.fail_all(self._stopped)
+        self._news.tell()
+        try:
+            self._machine.on_role(RoleChange(Role.FOLLOWER, self.term, None))
+        except Exception:
+            logger.exception("group %s: its state machine fails to stop", self.group_id)
+
+    # The disk
 
     def on_completions(self, completions: Sequence[Completion]) -> None:
         """What the writer did for this group, in its order."""
@@ -251,16 +514,10 @@ class Group:
         match completion:
             case EntriesPersisted(_, term, index, cut_count):
                 self._is_full = False
-                if not self._log.on_persisted(term, index, cut_count):
-                    return
-                self._core.on_persisted(term, index)
-                if self._mark_timer is None:
-                    mark_ms = self._services.settings.mark_ms
-                    self._mark_timer = self._services.clock.call_later(mark_ms, self._note_durable)
-                if not self._stopped:
-                    self._machine.on_persisted(term, index)
+                if self._log.on_persisted(term, index, cut_count):
+                    self._on_persisted(term, index)
             case HardStatePersisted(_, state):
-                self._core.on_hard_state_persisted(state.term)
+                self._core.on_hard_state_persisted(state)
             case DiskFull():
                 self._on_disk_full()
             case EntryChanged(_, index):
@@ -270,6 +527,15 @@ class Group:
             case _:
                 assert_never(completion)
 
+    def _on_persisted(self, term: Term, index: Index) -> None:
+        self._core.on_persisted(term, index)
+        if self._core.role is not Role.LEADER:
+            self._applier.let_go(index, 2 * self._services.settings.window_bytes)
+        if self._mark_timer is None:
+            self._mark_timer = self._services.clock.call_later(self._services.settings.mark_ms, self._note_durable)
+        if not self._stopped:
+            self._machine.on_persisted(term, index)
+
     def _on_disk_full(self) -> None:
         if not self._is_full:
             logger.error("group %s: the disk is full; proposals are refused until space returns", self.group_id)
@@ -277,28 +543,27 @@ class Group:
         if self._retry_timer is None:
             retry_ms = self._services.settings.space_retry_ms
             self._retry_timer = self._services.clock.call_later(retry_ms, self._retry)
+            if self._is_leading and self._has_others and not self._is_closing:
+                self._spawn(self._hand_over())  # others may have room
         self._stop_if_drained()
 
     def _retry(self) -> None:
         self._retry_timer = None
-        if not self._stopped:
+        if not self._stopped and not self._is_swapping:
             self._services.writer.submit(Retry(self._files))
 
     def _note_durable(self) -> None:
         self._mark_timer = None
-        if not self._stopped:
+        if not self._stopped and not self._is_swapping:
             self._services.writer.submit(NoteDurable(self._files))
 
-    def _arm_timer(self) -> None:
-        due_ms = self._core.due_ms_or_none
-        if due_ms is not None and not self._stopped:
-            delay_ms = max(0, due_ms - self._services.clock.now_ms())
-            self._services.clock.call_later(delay_ms, self._tick)
+    # What is ready
 
-    def _tick(self) -> None:
-        self._core.tick(self._services.clock.now_ms())
-        self._arm_timer()
-        self._drive()
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        """A task that ends with the group."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _schedule(self) -> None:
         if not self._is_scheduled:
@@ -306,7 +571,7 @@ class Group:
             self._loop.call_soon(self._drive)
 
     def _drive(self) -> None:
-        """Carry out what the core has ready, then apply for one slice."""
+        """Carry out what the core has ready, send what it has to say, then apply for one slice."""
         self._is_scheduled = False
         self._is_advancing = True
         try:
@@ -319,113 +584,48 @@ class Group:
     def _advance(self) -> None:
         clock = self._services.clock
         deadline_ms = clock.now_ms() + self._services.settings.apply_slice_ms
-        while not self._stopped:
+        while not self._stopped and not self._is_swapping:
             if self._core.has_ready:
                 self._perform(self._core.take_ready())
-            elif self._applied == self._committed:
+                continue
+            self._send()
+            if self._applier.applied == self._committed:
                 break
-            elif not self._apply_until(deadline_ms):
+            self._applier.apply_until(self._committed, deadline_ms, clock.now_ms)
+            self._core.on_applied(self._applier.applied)
+            self._barriers.release(self._applier.applied)
+            if self._applier.applied < self._committed:
                 self._schedule()
                 break
         self._stop_if_drained()
+        self._news.tell()
 
     def _perform(self, ready: Ready) -> None:
-        assert ready.truncate_to is None, "one member's log is never truncated"
-        assert not ready.messages_now, "one member has nobody to write to"
-        assert not ready.messages_after_sync, "one member has nobody to write to"
         writer = self._services.writer
         if ready.hard_state is not None:
             writer.submit(SaveHardState(self._files, ready.hard_state))
+        if ready.truncate_to is not None:
+            self._applier.cut(ready.truncate_to)
+            writer.submit(Truncate(self._files, self._log.truncate(ready.truncate_to)))
         if ready.append:
             placed = [self._log.append(entry) for entry in ready.append]
-            self._hot += placed
+            self._applier.add(placed)
             writer.submit(AppendEntries(self._files, placed))
+        self._proposed_count = self._proposed_bytes = 0
         self._committed = ready.committed
-        for read in ready.reads:
-            assert isinstance(read.context, int), "contexts are our tickets"
-            self._confirmed.append((read.index, read.context))
-        self._release_barriers()
+        if self._core.configuration is not self._configuration:
+            self._look_at_members()
+        if ready.reads or ready.failed_reads:
+            self._barriers.answer(ready, NotLeaderError(self.leader_or_none))
+            self._barriers.release(self._applier.applied)
         for change in ready.role_changes:
             self._machine.on_role(change)
+        if self._is_damaged and not self._core.is_damaged:
+            self._is_damaged = False
+            writer.submit(ClearDamage(self._files))
+        if ready.install_from is not None:
+            self._begin_install(ready.install_from)
 
-    def _apply_until(self, deadline_ms: int) -> bool:
-        """Apply at least one entry, and more until the slice ends; False if entries are left."""
-        now_ms = self._services.clock.now_ms
-        while self._applied < self._committed:
-            if self._hot and self._hot[0].entry.index == self._applied + 1:
-                self._apply_hot(self._hot.popleft())
-            else:
-                self._apply_cold(Index(self._applied + 1))
-            if now_ms() >= deadline_ms:
-                break
-        self._core.on_applied(self._applied)
-        self._release_barriers()
-        return self._applied == self._committed
-
-    def _apply_hot(self, placed: PlacedEntry) -> None:
-        entry = placed.entry
-        self._cold = None
-        self._apply(entry.term, entry.kind, entry.body, placed.place, entry.size)
-        if entry.kind is EntryKind.COMMANDS:
-            self._in_flight_count -= 1
-            self._in_flight_bytes -= entry.size
-
-    def _apply_cold(self, index: Index) -> None:
-        """An entry from before the start; the iterator lives as long as the replay."""
-        if self._cold is None:
-            self._cold = self._log.written_entries(index)
-        found, view = next(self._cold, (None, None))
-        if found is None or view is None or found.index != index:
-            raise CorruptLogError(self._files.directory, "was intact when the log was opened", index)
-        body = view[found.body]
-        place = Place(self._log.segment_of(index), found.body.start)
-        self._apply(found.term, found.kind, (body,), place, len(body))
-
-    def _apply(self, term: Term, kind: EntryKind, body: Sequence[Buffer], place: Place, size: int) -> None:
-        index = Index(self._applied + 1)
-        if kind is EntryKind.COMMANDS:
-            self._is_applying = True
-            self._machine.apply(term, index, body, place)
-            self._is_applying = False
-        elif kind is EntryKind.CONFIGURATION:
-            self._applied_configuration = b"".join(body)
-        self._applied = index
-        self._applied_end = Place(place.segment, place.position + size)
-
-    def _release_barriers(self) -> None:
-        while self._confirmed and self._confirmed[0][0] <= self._applied:
-            index, ticket = self._confirmed.popleft()
-            future = self._barriers.get(ticket)
-            if future is not None and not future.done():
-                future.set_result(index)
-
-    def _stop_if_drained(self) -> None:
-        if self._is_closing and (self._in_flight_count == 0 or self._is_full):
-            self._stop("closed")
-
-    def _fail(self, error: Exception) -> None:
-        """Our fault, or damage: this group stops, the node keeps serving the others."""
-        if self._stopped:
-            logger.error("group %s: after it had stopped: %r", self.group_id, error)
-            return
-        logger.error("group %s stops at entry %s", self.group_id, self._applied + 1, exc_info=error)
-        self._stop(f"failed: {error!r}")
-        self._services.on_failure(self.group_id, error)
-
-    def _stop(self, reason: str) -> None:
-        if self._stopped:
-            return
-        self._stopped = GroupStoppedError(f"group {self.group_id}: {reason}")
-        self._services.writer.submit(CloseFiles(self._files))
-        self._hot.clear()
-        self._cold = None
-        for timer in (self._retry_timer, self._mark_timer):
-            if timer is not None:
-                timer.cancel()
-        for future in self._barriers.values():
-            if not future.done():
-                future.set_exception(self._stopped)
-        try:
-            self._machine.on_role(RoleChange(Role.FOLLOWER, self.term, None))
-        except Exception:
-            logger.exception("group %s: its state machine fails to stop", self.group_id)
+    def _begin_install(self, install: Install) -> None:
+        logger.error("group %s: files of node %s cannot be fetched yet", self.group_id, install.leader)
+        self._core.on_install_failed()

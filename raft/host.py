@@ -1,91 +1,159 @@
-"""All groups of a node: their directory, the writer they share, and the thread that saves their checkpoints."""
+"""All groups of a node: their directory, the threads and the time they share, what their other members say."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from random import Random
+from typing import Protocol, TypeVar
 
 import anyio.to_thread
 
 from .checkpoint import CheckpointWriter
 from .clock import Clock, LoopClock
+from .codec import MessageKind, decode, decode_heartbeat_responses, decode_heartbeats
 from .configuration import Configuration, Peer, decode_configuration
-from .core import CoreConfig, RaftCore
+from .core import RaftCore
+from .core_state import CoreConfig, Timings
 from .disk import Disk
-from .errors import CorruptLogError, ForeignDirectoryError, GroupStoppedError
-from .group import Group, GroupServices
-from .interfaces import GroupId, Index, StateMachine
+from .errors import (
+    BadMessageError,
+    CorruptLogError,
+    ForeignDirectoryError,
+    GroupStoppedError,
+    SingleMemberOnlyError,
+)
+from .group import Group
+from .group_files import GroupFiles
+from .group_services import GroupServices
+from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
 from .job_thread import JobThread, RunnerFactory
+from .messages import Heartbeat, HeartbeatResponse, Message
+from .peers import Peers
+from .pulse import Pulse
 from .recovery import Recovered, recover
 from .segments import segment_name
 from .settings import RaftSettings
-from .writer import Completion, GroupFiles, LogWriter, WriterJob
+from .writer import Completion, LogWriter, WriterJob
 
 OPENING_MAX = 4
+ALONE: Sequence[Peer] = ()
+"""As founders of a group: this node, and nobody else."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
+class Blocking(Protocol):
+    """Runs what waits for the disk where it holds up nobody."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+class InThreads:
+    """Some at a time, in threads of their own."""
+
+    def __init__(self) -> None:
+        self._limiter = anyio.CapacityLimiter(OPENING_MAX)
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a test or a simulator replaces: time, threads, and the rounds of the writer."""
+    """What a test or a simulator replaces: time, threads, the rounds of the writer, chance."""
 
     clock: Clock = field(default_factory=LoopClock)
     runners: RunnerFactory = JobThread
+    blocking: Blocking = field(default_factory=InThreads)
     log_writer: LogWriter = field(default_factory=LogWriter)
+    random: Random = field(default_factory=Random)
 
 
 class RaftHost:
-    """Owns its groups and two threads; made inside the event loop that it serves.
+    """Owns its groups and two threads; made inside the event loop that it serves. Without `peers` it is alone.
 
     `on_failure(group, error)`: a group stopped by its own fault, or (group None) the disk failed, so that all have
     stopped and the node must: what a failed sync left on the disk is unknown, and nothing is retried.
+    `on_unknown_group(group, sender)`: a member of a group that is not open here speaks to us (again and again).
+    `on_removed(group)`: a group stopped, since this node is no member any more; its files are left as they are.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but three are choices
         self,
         disk: Disk,
         directory: str,
         peer: Peer,
         *,
+        peers: Peers | None = None,
         settings: RaftSettings | None = None,
         on_failure: Callable[[GroupId | None, Exception], None] | None = None,
         surroundings: Surroundings | None = None,
     ) -> None:
         surroundings = surroundings or Surroundings()
+        settings = settings or RaftSettings()
+        self.on_unknown_group: Callable[[GroupId, Peer], None] = lambda _group_id, _sender: None
+        self.on_removed: Callable[[GroupId], None] = lambda _group_id: None
+        self.bad_message_count = 0
         self._disk = disk
         self._directory = directory
         self._self = peer
+        self._peers = peers
         self._loop = asyncio.get_running_loop()
         self._on_failure = on_failure
         self._log_writer = surroundings.log_writer
+        self._blocking = surroundings.blocking
+        self._random = surroundings.random
+        self._clock = surroundings.clock
+        self._timings = Timings(
+            heartbeat_ms=settings.heartbeat_ms,
+            election_ms=settings.election_ms,
+            window_bytes=settings.window_bytes,
+            append_bytes_max=settings.append_bytes_max,
+        )
         self._groups: dict[GroupId, Group] = {}
         self._opening: set[GroupId] = set()
         self._failure: Exception | None = None
         self._is_closing = False
-        self._limiter = anyio.CapacityLimiter(OPENING_MAX)
+        send = _send_nowhere if peers is None else peers.send
         self._services = GroupServices(
-            node_id=peer.node_id,
+            me=peer,
             clock=surroundings.clock,
-            settings=settings or RaftSettings(),
+            settings=settings,
             writer=surroundings.runners("raft-writer", self._write, self._fail_from_thread),
             checkpoints=surroundings.runners("raft-checkpoints", CheckpointWriter(disk).write, self._fail_from_thread),
+            pulse=Pulse(surroundings.clock, settings.heartbeat_ms, send),
+            send=send,
+            peer_or_none=_nobody if peers is None else peers.peer_or_none,
+            has_peers=peers is not None,
             on_failure=self._on_group_failure,
+            on_removed=self._on_group_removed,
         )
+        self._unobserve: Callable[[], None] = lambda: None
+        if peers is not None:
+            peers.on_message = self._on_message
+            self._unobserve = peers.observe(self._on_peer_up, self._on_peer_down)
 
-    async def open_group(self, group_id: GroupId, state_machine: StateMachine) -> Group:
-        """Open the group's log, or found it with this node as its only member; `restore` is called before this returns.
+    async def open_group(
+        self, group_id: GroupId, state_machine: StateMachine, *, founders: Sequence[Peer] | None = ALONE
+    ) -> Group:
+        """Open the group's log, or found it; `restore` is called before this returns.
 
+        `founders` are the members of a group that is new, in the same order on each of them: the first one stands for
+        election at once. None: wait until a leader of the group tells who its members are.
         The rest of the log is applied from the loop's next turn on, before LEADER is reported.
         Raises: DataDirectoryError (damaged, foreign, unknown), SingleMemberOnlyError, OSError.
         """
         self._check_open(group_id)
+        founding = None if founders is None else Configuration(voters=tuple(founders) or (self._self,))
         self._opening.add(group_id)
         try:
-            recovered, files = await anyio.to_thread.run_sync(self._recover, group_id, limiter=self._limiter)
+            recovered, files = await self._blocking(lambda: self._recover(group_id, founding))
             try:
-                group = self._make_group(group_id, recovered, files, state_machine)
+                group = self._make_group(group_id, recovered, files, state_machine, founding)
                 self._check_open(None)
             except BaseException:
                 files.close()
@@ -96,15 +164,43 @@ class RaftHost:
         group.start()
         return group
 
+    def group_or_none(self, group_id: GroupId) -> Group | None:
+        """The group, if it is open."""
+        return self._groups.get(group_id)
+
+    async def close_group(self, group_id: GroupId) -> None:
+        """Close one group, so that it can be opened again; leadership is handed over first."""
+        group = self._groups.get(group_id)
+        if group is not None:
+            await group.close()
+            self._forget(group)
+
     async def close(self) -> None:
-        """Close the groups, side by side, then the threads."""
+        """Close the groups, side by side, then the threads. The links are the caller's to close, after this."""
         self._is_closing = True
         async with anyio.create_task_group() as tasks:
             for group in self._groups.values():
                 tasks.start_soon(group.close)
+        await self._end()
+
+    async def abandon(self) -> None:
+        """As `close`, but nothing is handed over, and nobody waits for what is proposed."""
+        self._is_closing = True
+        for group in self._groups.values():
+            group.abandon()
+        await self._end()
+
+    async def _end(self) -> None:
+        self._unobserve()
+        if self._peers is not None:
+            self._peers.on_message = _ignore
         self._groups.clear()
-        await anyio.to_thread.run_sync(self._services.writer.stop)
-        await anyio.to_thread.run_sync(self._services.checkpoints.stop)
+        await self._blocking(self._services.writer.stop)
+        await self._blocking(self._services.checkpoints.stop)
+
+    def _forget(self, group: Group) -> None:
+        if self._groups.get(group.group_id) is group:
+            del self._groups[group.group_id]
 
     def _check_open(self, group_id: GroupId | None) -> None:
         if self._failure is not None:
@@ -114,9 +210,11 @@ class RaftHost:
         assert group_id not in self._groups, f"group {group_id} is open"
         assert group_id not in self._opening, f"group {group_id} is being opened"
 
-    def _recover(self, group_id: GroupId) -> tuple[Recovered, GroupFiles]:
+    def _recover(self, group_id: GroupId, founding: Configuration | None) -> tuple[Recovered, GroupFiles]:
         directory = f"{self._directory}/{group_id}"
-        recovered = recover(self._disk, directory, group_id, self._services.settings.segment_bytes, me=self._self)
+        has_peers = self._peers is not None and (founding is None or founding.voters != (self._self,))
+        segment_bytes = self._services.settings.segment_bytes
+        recovered = recover(self._disk, directory, group_id, segment_bytes, me=self._self, has_peers=has_peers)
         plan = recovered.log.last_plan_or_none
         files = GroupFiles(
             disk=self._disk,
@@ -129,28 +227,91 @@ class RaftHost:
         )
         return recovered, files
 
-    def _make_group(self, group_id: GroupId, recovered: Recovered, files: GroupFiles, machine: StateMachine) -> Group:
+    def _make_group(
+        self,
+        group_id: GroupId,
+        recovered: Recovered,
+        files: GroupFiles,
+        machine: StateMachine,
+        founding: Configuration | None,
+    ) -> Group:
+        logged = self._logged_configuration(recovered.configuration, files.directory)
+        configuration = logged or founding
+        if self._peers is None and (configuration is None or configuration.peers != (self._self,)):
+            raise SingleMemberOnlyError(f"group {group_id} of {configuration}: this node has no peers")
         config = CoreConfig(
             node_id=self._self.node_id,
-            configuration=self._configuration(recovered, files.directory),
-            is_configuration_logged=recovered.configuration is not None,
+            configuration=configuration,
+            is_configuration_logged=logged is not None,
             applied=recovered.checkpoint.facts.applied if recovered.checkpoint else Index(0),
+            configuration_index=recovered.configuration_index,
+            configuration_before=self._logged_configuration(recovered.configuration_before, files.directory)
+            or founding,
+            campaigns_at_once=logged is None and founding is not None and founding.voters[0] == self._self,
+            is_damaged=recovered.is_damaged,
+            timings=self._timings,
         )
-        core = RaftCore(config, recovered.log, recovered.hard_state.state, self._services.clock.now_ms())
+        now_ms = self._clock.now_ms()
+        core = RaftCore(config, recovered.log, recovered.hard_state.state, self._random, now_ms)
         if recovered.checkpoint is not None:
             machine.restore(recovered.checkpoint.state)
         return Group(self._services, files, recovered, core, machine)
 
-    def _configuration(self, recovered: Recovered, directory: str) -> Configuration:
-        if recovered.configuration is None:
-            return Configuration(voters=(self._self,))
+    def _logged_configuration(self, body: bytes | None, directory: str) -> Configuration | None:
+        """Raises: CorruptLogError, ForeignDirectoryError."""
+        if body is None:
+            return None
         try:
-            configuration = decode_configuration(recovered.configuration)
+            configuration = decode_configuration(body)
         except ValueError as error:
             raise CorruptLogError(directory, f"unreadable configuration: {error}") from error
-        if self._self not in configuration.peers:
+        others = [peer for peer in configuration.peers if peer.node_id == self._self.node_id and peer != self._self]
+        if others or (self._peers is None and self._self not in configuration.peers):
             raise ForeignDirectoryError(f"{directory}: of {configuration.peers}, not of {self._self}")
         return configuration
+
+    # What the other nodes say
+
+    def _on_message(self, sender: Peer, group_id: GroupId, kind: int, payload: memoryview) -> None:
+        try:
+            if kind == MessageKind.HEARTBEATS:
+                self._deliver_all(sender, decode_heartbeats(payload))
+            elif kind == MessageKind.HEARTBEAT_RESPONSES:
+                self._deliver_all(sender, decode_heartbeat_responses(payload))
+            else:
+                message = decode(kind, payload)
+                group = self._groups.get(group_id)
+                if group is None:
+                    self._on_message_of_no_group(sender, group_id, message)
+                else:
+                    group.on_message(sender, message, self._clock.now_ms())
+        except BadMessageError as error:
+            self.bad_message_count += 1
+            if self.bad_message_count.bit_count() == 1:  # the first, and then ever rarer ones
+                logger.warning("%d messages were dropped; from node %s: %s", self.bad_message_count, sender, error)
+
+    def _deliver_all(self, sender: Peer, rows: Iterator[tuple[GroupId, Heartbeat | HeartbeatResponse]]) -> None:
+        now_ms = self._clock.now_ms()
+        for group_id, message in rows:
+            group = self._groups.get(group_id)
+            if group is None:
+                self._on_message_of_no_group(sender, group_id, message)
+            else:
+                group.on_message(sender, message, now_ms)
+
+    def _on_message_of_no_group(self, sender: Peer, group_id: GroupId, message: Message) -> None:
+        if group_id not in self._opening and not self._is_closing and not isinstance(message, HeartbeatResponse):
+            self.on_unknown_group(group_id, sender)
+
+    def _on_peer_up(self, peer: Peer) -> None:
+        for group in tuple(self._groups.values()):
+            group.on_peer_up(peer)
+
+    def _on_peer_down(self, peer: Peer) -> None:
+        for group in tuple(self._groups.values()):
+            group.on_peer_down(peer)
+
+    # What the threads say
 
     def _write(self, jobs: Sequence[WriterJob]) -> None:
         completions = self._log_writer.write_round(jobs)
@@ -190,3 +351,21 @@ class RaftHost:
     def _on_group_failure(self, group_id: GroupId, error: Exception) -> None:
         if self._on_failure is not None:
             self._on_failure(group_id, error)
+
+    def _on_group_removed(self, group_id: GroupId) -> None:
+        group = self._groups.get(group_id)
+        if group is not None:
+            self._forget(group)
+        self.on_removed(group_id)
+
+
+def _send_nowhere(_node: NodeId, _group: GroupId, _kind: int, _buffers: Sequence[Buffer]) -> bool:
+    return False
+
+
+def _nobody(_node: NodeId) -> Peer | None:
+    return None
+
+
+def _ignore(_peer: Peer, _group: GroupId, _kind: int, _payload: memoryview) -> None:
+    """The host has ended."""

@@ -123,6 +123,16 @@ class InstallResponse(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Removed(Message):
+    """A leader to a node that stands for election: the committed configuration of entry `index` is without it.
+
+    For the shell: who has no newer configuration stops the group. Nobody else would tell it that it was removed.
+    """
+
+    index: Index
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     to: NodeId
     message: Message

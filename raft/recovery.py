@@ -34,6 +34,8 @@ NO_TERM = Term(0)
 NO_INDEX = Index(0)
 NO_MARK = Mark(1, NO_INDEX)
 
+NO_ENTRY = Index(0)
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,6 +53,8 @@ class Recovered:
     configuration: bytes | None
     mark: Mark
     is_damaged: bool = False
+    configuration_index: Index = NO_ENTRY  # at or below the checkpoint, or none
+    configuration_before: bytes | None = None  # in force again should that entry be cut
 
 
 def recover(
@@ -136,6 +140,8 @@ class _Found:
     segments: list[Segment] = field(default_factory=list[Segment])
     terms: TermStarts = field(default_factory=TermStarts)
     configuration: bytes | None = None
+    configuration_index: Index = NO_ENTRY
+    configuration_before: bytes | None = None
     applied_end: Place = BEGIN
     term: Term = NO_TERM
     last: Index = NO_INDEX
@@ -218,7 +224,8 @@ def _scan_last_segment(files: "_Files", found: _Found) -> None:
         segment.add(entry.entry_bytes)
         found.terms.add(entry.index, entry.term)
         if entry.kind is EntryKind.CONFIGURATION:
-            found.configuration = bytes(view[entry.body])
+            found.configuration_before, found.configuration = found.configuration, bytes(view[entry.body])
+            found.configuration_index = entry.index
         found.term, found.last = entry.term, entry.index
 
 

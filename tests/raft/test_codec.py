@@ -38,6 +38,7 @@ from raft.messages import (
     PreVoteResponse,
     ReadRequest,
     ReadResponse,
+    Removed,
     TimeoutNow,
     VoteRequest,
     VoteResponse,
@@ -77,6 +78,7 @@ messages = st.one_of(
     st.builds(ReadResponse, terms, numbers, indexes),
     st.builds(InstallRequest, terms, indexes, terms),
     st.builds(InstallResponse, terms, indexes),
+    st.builds(Removed, terms, indexes),
 )
 
 
@@ -124,6 +126,7 @@ def test_every_message_has_bytes() -> None:
         (ReadResponse(Term(3), 4, Index(9)), 9, "0000000000000003 0000000000000004 0000000000000009"),
         (InstallRequest(Term(3), Index(9), Term(2)), 10, "0000000000000003 0000000000000009 0000000000000002"),
         (InstallResponse(Term(3), Index(9)), 11, "0000000000000003 0000000000000009"),
+        (Removed(Term(3), Index(9)), 14, "0000000000000003 0000000000000009"),
     ],
 )
 def test_exact_bytes(message: Message, kind: int, expected: str) -> None:
@@ -230,7 +233,7 @@ def test_entries_of_another_time_are_refused(kind: int, version: int) -> None:
         decode(5, memoryview(append_bytes([], count=1) + content))
 
 
-@pytest.mark.parametrize("kind", [0, 12, 13, 14, 255])
+@pytest.mark.parametrize("kind", [0, 12, 13, 15, 255])
 def test_unknown_kinds_are_refused(kind: int) -> None:
     with pytest.raises(BadMessageError, match=f"kind {kind}"):
         decode(kind, memoryview(b""))

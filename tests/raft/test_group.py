@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from raft.configuration import Peer
 from raft.errors import (
     EntryTooLargeError,
     GroupStoppedError,
@@ -15,9 +16,10 @@ from raft.errors import (
     NotLeaderError,
     SegmentReleasedError,
     SingleMemberOnlyError,
+    TransferFailedError,
 )
 from raft.interfaces import Buffer, GroupId, Index, NodeId, RaftGroup, Role
-from tests.raft.doubles import GROUP, SMALL, Bench, RememberingMachine, opened, settle, until
+from tests.raft.doubles import GROUP, ME, SMALL, Bench, RememberingMachine, opened, settle, until
 from tests.support.faulty_disk import FaultyDisk
 
 
@@ -336,13 +338,17 @@ async def test_bytes_that_are_not_in_the_log_are_not_read(bench: Bench) -> None:
 
 
 @on_a_group
-async def test_other_members_are_refused(bench: Bench) -> None:
+async def test_a_node_without_peers_has_no_other_members(bench: Bench) -> None:
     await bench.group.transfer(NodeId(1))
-    await bench.group.change([NodeId(1)])
-    with pytest.raises(SingleMemberOnlyError):
+    await bench.group.change([ME])
+    with pytest.raises(TransferFailedError):
         await bench.group.transfer(NodeId(2))
-    with pytest.raises(SingleMemberOnlyError, match="replication"):
-        await bench.group.change([NodeId(1), NodeId(2)])
+    with pytest.raises(SingleMemberOnlyError, match="no peers"):
+        await bench.group.change([ME, Peer(NodeId(2), "disk-two")])
+    with pytest.raises(SingleMemberOnlyError, match="no peers"):
+        await bench.host.open_group(GroupId(8), RememberingMachine(), founders=[ME, Peer(NodeId(2), "disk-two")])
+    assert [(one.node_id, one.is_voter, one.is_live) for one in bench.group.progress()] == [(1, True, True)]
+    assert bench.group.configuration.voters == (ME,)
 
 
 @on_a_group

@@ -1,0 +1,108 @@
+"""From the log to the state machine: each committed entry once, in order, as soon as it is on this node's own disk.
+
+What was placed a moment ago is applied from memory (*hot*), on the node that proposed it as the very buffers that were
+given; what is older, and what a slow machine has let pile up, from the segments' mappings (*cold*).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from .checkpoint import Checkpoint, CheckpointFacts
+from .entries import EntryKind
+from .errors import CorruptLogError
+from .interfaces import Buffer, Index, Place, StateMachine, Term
+from .log import SegmentLog
+from .placed import PlacedEntry
+from .segments import Found
+
+
+class Applier:
+    """Owns the state machine's place in the log: `applied` never falls, and never passes what is durable here.
+
+    `hot_count` and `hot_bytes`: commands that were placed here and not yet applied.
+    """
+
+    def __init__(
+        self, log: SegmentLog, machine: StateMachine, directory: str, checkpoint: Checkpoint | None, end: Place
+    ) -> None:
+        facts = checkpoint.facts if checkpoint else None
+        self.applied = facts.applied if facts else Index(0)
+        self.configuration = facts.configuration if facts else None
+        self.is_applying = False
+        self.hot_count = 0
+        self.hot_bytes = 0
+        self._log = log
+        self._machine = machine
+        self._directory = directory
+        self._end = end
+        self._hot: deque[PlacedEntry] = deque()
+        self._cold: Iterator[tuple[Found, memoryview]] | None = None
+
+    def facts(self) -> CheckpointFacts:
+        """What a restart must know of the log up to what is applied."""
+        return self._log.facts_until(self.applied, self._end, self.configuration)
+
+    def add(self, placed: Sequence[PlacedEntry]) -> None:
+        self._hot += placed
+        for one in placed:
+            if one.entry.kind is EntryKind.COMMANDS:
+                self.hot_count += 1
+                self.hot_bytes += one.entry.size
+
+    def cut(self, to_index: Index) -> None:
+        """Entries behind `to_index` are no more; none of them was applied."""
+        assert to_index >= self.applied, f"cut to {to_index}, but {self.applied} is applied"
+        self._cold = None
+        while self._hot and self._hot[-1].entry.index > to_index:
+            self._uncount(self._hot.pop())
+
+    def let_go(self, durable: Index, bytes_max: int) -> None:
+        """Keep no more than `bytes_max` of what can be read again."""
+        while self.hot_bytes > bytes_max and self._hot[0].entry.index <= durable:
+            self._uncount(self._hot.popleft())
+
+    def clear(self) -> None:
+        self._hot.clear()
+        self._cold = None
+        self.hot_count = self.hot_bytes = 0
+
+    def apply_until(self, last: Index, deadline_ms: int, now_ms: Callable[[], int]) -> None:
+        """Apply at least one entry, and more up to `last` until the slice ends."""
+        while self.applied < last:
+            if self._hot and self._hot[0].entry.index == self.applied + 1:
+                placed = self._hot.popleft()
+                entry = placed.entry
+                self._cold = None
+                self._uncount(placed)
+                self._apply(entry.term, entry.kind, entry.body, placed.place, entry.size)
+            else:
+                self._apply_cold(Index(self.applied + 1))
+            if now_ms() >= deadline_ms:
+                break
+
+    def _apply_cold(self, index: Index) -> None:
+        """An entry from before the start; the iterator lives as long as the replay."""
+        if self._cold is None:
+            self._cold = self._log.written_entries(index)
+        found, view = next(self._cold, (None, None))
+        if found is None or view is None or found.index != index:
+            raise CorruptLogError(self._directory, "was intact when the log was opened", index)
+        body = view[found.body]
+        place = Place(self._log.segment_of(index), found.body.start)
+        self._apply(found.term, found.kind, (body,), place, len(body))
+
+    def _apply(self, term: Term, kind: EntryKind, body: Sequence[Buffer], place: Place, size: int) -> None:
+        index = Index(self.applied + 1)
+        if kind is EntryKind.COMMANDS:
+            self.is_applying = True
+            self._machine.apply(term, index, body, place)
+            self.is_applying = False
+        elif kind is EntryKind.CONFIGURATION:
+            self.configuration = b"".join(body)
+        self.applied = index
+        self._end = Place(place.segment, place.position + size)
+
+    def _uncount(self, placed: PlacedEntry) -> None:
+        if placed.entry.kind is EntryKind.COMMANDS:
+            self.hot_count -= 1
+            self.hot_bytes -= placed.entry.size

@@ -1,0 +1,170 @@
+"""Members come, go, and lose their disks; a group follows them one step at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from raft.configuration import Peer
+from raft.errors import ChangeInProgressError, NotLeaderError
+from raft.interfaces import NodeId, Role
+from tests.support.faulty_disk import FaultyDisk
+from tests.support.raft_cluster import GROUP, RaftCluster, raft_cluster
+
+
+def on_members(*nodes: int) -> Callable[[Callable[[RaftCluster], Awaitable[None]]], Callable[[], None]]:
+    """Run the test with a group founded on these nodes that has a leader."""
+
+    def decorate(test: Callable[[RaftCluster], Awaitable[None]]) -> Callable[[], None]:
+        async def run() -> None:
+            async with raft_cluster(*nodes) as cluster:
+                await test(cluster)
+                for member in cluster.members.values():
+                    assert not member.failures, member.failures
+
+        def wrapped() -> None:
+            asyncio.run(run())
+
+        return wrapped
+
+    return decorate
+
+
+def voters(cluster: RaftCluster, node: int) -> list[int]:
+    return sorted(peer.node_id for peer in cluster[node].opened.configuration.voters)
+
+
+async def change(cluster: RaftCluster, *nodes: int) -> None:
+    leader = await cluster.leader()
+    await cluster.finish(leader.opened.change([cluster.peer(node) for node in nodes]))
+
+
+@on_members(1)
+async def test_one_member_becomes_three_and_one_again(cluster: RaftCluster) -> None:
+    for number in range(30):
+        await cluster.put(b"%d" % number)
+    for node in (2, 3):
+        await cluster.start(node)
+    await change(cluster, 1, 2, 3)
+    assert [(group, sender.node_id) for group, sender in cluster[2].unknown][:1] == [(GROUP, 1)]
+    expected = [b"%d" % number for number in range(30)]
+    assert await cluster.agree() == expected
+    assert [voters(cluster, node) for node in (1, 2, 3)] == [[1, 2, 3]] * 3
+    await cluster.crash(1)
+    await cluster.leader([2, 3])
+    await cluster.put(b"without 1", among=[2, 3])
+    await cluster.restart(1)
+    assert await cluster.agree() == [*expected, b"without 1"]
+    leader = await cluster.leader()
+    await change(cluster, leader.node_id)
+    assert voters(cluster, leader.node_id) == [leader.node_id]
+    await cluster.put(b"alone")
+    assert leader.bodies == [*expected, b"without 1", b"alone"]
+
+
+@on_members(1, 2, 3)
+async def test_a_member_that_was_removed_stops_its_group_and_keeps_its_files(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await change(cluster, 1, 2)
+    await cluster.until(lambda: cluster[3].opened.is_stopped)
+    assert cluster[3].removed == [GROUP]
+    assert f"{1:020d}.log" in cluster[3].disk.names(f"/data/shards/{GROUP}")
+    assert not cluster[1].opened.is_stopped
+    assert not cluster[2].opened.is_stopped
+    await cluster.put(b"b")
+    assert await cluster.agree(1, 2) == [b"a", b"b"]
+
+
+@on_members(1, 2, 3)
+async def test_a_member_that_was_removed_while_it_was_down_learns_of_it(cluster: RaftCluster) -> None:
+    await cluster.crash(3)
+    await change(cluster, 1, 2)
+    await cluster.restart(3)
+    await cluster.until(lambda: cluster[3].removed == [GROUP])
+    assert await cluster.leader() is cluster[1]
+
+
+@on_members(1, 2, 3)
+async def test_a_member_that_was_removed_can_come_back(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await change(cluster, 1, 2)
+    await cluster.until(lambda: cluster[3].removed == [GROUP])
+    await cluster.put(b"b")
+    await change(cluster, 1, 2, 3)
+    assert await cluster.agree() == [b"a", b"b"]
+    await cluster.settle(5_000)
+    assert not cluster[3].opened.is_stopped
+
+
+@on_members(1, 2, 3)
+async def test_a_leader_that_removes_itself_hands_over(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await change(cluster, 2, 3)
+    assert (await cluster.leader([2, 3])).node_id in {2, 3}
+    await cluster.put(b"b", among=[2, 3])
+    assert await cluster.agree(2, 3) == [b"a", b"b"]
+    await cluster.until(lambda: cluster[1].removed == [GROUP])
+
+
+@on_members(1, 2, 3)
+async def test_a_new_member_catches_up_before_it_votes(cluster: RaftCluster) -> None:
+    await cluster.start(4)
+    cluster.network.isolate(cluster.peer(4).node_id)
+    changing = asyncio.ensure_future(cluster[1].opened.change([cluster.peer(node) for node in (1, 2, 3, 4)]))
+    await cluster.settle(2_000)
+    assert not changing.done()
+    assert voters(cluster, 1) == [1, 2, 3]
+    assert [peer.node_id for peer in cluster[1].opened.configuration.learners] == [4]
+    with pytest.raises(ChangeInProgressError):
+        await cluster[1].opened.change([cluster.peer(1)])
+    await cluster.put(b"a")
+    cluster.network.rejoin(cluster.peer(4).node_id)
+    await cluster.until(changing.done)
+    await changing
+    assert voters(cluster, 1) == [1, 2, 3, 4]
+    assert await cluster.agree() == [b"a"]
+
+
+@on_members(1, 2, 3)
+async def test_a_change_goes_on_under_a_new_leader(cluster: RaftCluster) -> None:
+    await cluster.start(4)
+    cluster.network.isolate(cluster.peer(4).node_id)
+    wanted = [cluster.peer(node) for node in (1, 2, 3, 4)]
+    changing = asyncio.ensure_future(cluster[1].opened.change(wanted))
+    await cluster.settle(500)
+    await cluster.finish(cluster[1].opened.transfer(NodeId(2)))
+    await cluster.until(changing.done)
+    with pytest.raises(NotLeaderError):
+        await changing
+    cluster.network.rejoin(cluster.peer(4).node_id)
+    await cluster.leader([2])
+    await cluster.finish(cluster[2].opened.change(wanted))
+    assert voters(cluster, 4) == [1, 2, 3, 4]
+
+
+@on_members(1, 2, 3)
+async def test_only_a_leader_changes_members(cluster: RaftCluster) -> None:
+    with pytest.raises(NotLeaderError):
+        await cluster[2].opened.change([cluster.peer(2)])
+
+
+@on_members(1, 2, 3)
+async def test_a_wiped_member_is_another_peer_that_neither_votes_nor_acknowledges(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await cluster.crash(3)
+    await cluster.start(3, FaultyDisk(33), disk_id="disk-3-wiped")
+    await cluster.settle(1_000)
+    assert cluster[3].unknown == [], "nobody takes it for the member it was"
+    await cluster.open(3, None)
+    await cluster.settle(500)
+    assert cluster[3].bodies == []
+    await cluster.crash(2)
+    await cluster.until(lambda: cluster[1].opened.role is not Role.LEADER)
+    await cluster.settle(5_000)
+    assert cluster.leader_or_none() is None, "its vote counts for nothing"
+    await cluster.restart(2)
+    await change(cluster, 1, 2, 3)
+    assert Peer(NodeId(3), "disk-3-wiped") in cluster[1].opened.configuration.voters
+    assert await cluster.agree() == [b"a"]
+    await cluster.crash(1)
+    await cluster.leader([2, 3])
