@@ -1,93 +1,154 @@
-"""Changes of metadata, carried out: new topics, deletions, cuts, and the repair of what was left half done.
+"""Changes of metadata: decided by the catalog, carried out by the shards' leaders (`reconcile`), and waited for here.
 
-The catalog's command comes first and decides; the shards' commands follow, and may be repeated: a partition that is
-open is not opened twice, a cut goes on from where the log says it stands. `repair` is nothing but all the steps that
-the catalog still asks for. Changes happen one after the other: each is some commits long, and they are rare.
+A change is done when each partition has a leader that has carried it out; the other live nodes are waited for one
+second, so that a client that goes to one of them meets no UNKNOWN_TOPIC after an answer. What is not done in time goes
+on by itself: the error says so.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+import msgspec
+
+from raft.configuration import Peer
+from raft.errors import CallRefusedError, PeerUnreachableError
+from raft.errors import NotLeaderError as RaftNotLeaderError
+from raft.interfaces import Buffer, NodeId
+
+from .bell import Bell
+from .calls import AwaitTopic, CallKind, LedPartition, NodePeers, TopicSeen, encoded
 from .catalog import SLOT_KINDS, Catalog, ShardRecord, TopicRecord
 from .catalog_commands import AssignSlots, CreateShard, CreateTopic, Cut, DeleteTopic
 from .commands.command import Command
-from .commands.splits import Close, Drop, Open
-from .errors import ClosingError, NotLeaderError, ShardingError, UnknownTopicIdError
-from .placement import shards_for, slots_over
+from .errors import ClosingError, NotLeaderError, ShardingError, TimedOutError, UnknownTopicIdError
+from .placement import Members, missing_replicas, shards_for, slots_over
+from .router import Router
 from .shard import Shard
 from .shard_state import Chain
-from .write_split import SAME_SHARD_EPOCHS, SplitState, Target
+from .topic_configs import is_view_enabled, schema_or_none
 
-REPAIR_PAUSE_S = 1.0
+CATALOG_SHARD = 0
+READY_TIMEOUT_S = 10.0
+KNOWN_TIMEOUT_S = 1.0
+ROUND_PAUSE_S = 0.02
+BARRIER_PAUSE_S = 0.05
+BARRIER_TIMEOUT_S = 5.0
+SLOT_REPLICATION_FACTOR = 3
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What changes need of their node; `open_shard` adds the new shard to `shards` and returns once it leads."""
+    """What changes need of their node; `bell` rings whenever the catalog, a chain's splits or a leader changed."""
 
     node_id: int
     shards_per_node: int
     catalog: Catalog
     catalog_shard: Shard
     shards: Mapping[int, Shard]
-    open_shard: Callable[[ShardRecord], Awaitable[None]]
-    now_ms: Callable[[], int]
+    router: Router
+    peers: NodePeers | None
+    members: Callable[[], Members]
+    bell: Bell
     logger: logging.Logger
 
 
 class Changes:
-    """Owns the tasks that carry changes out: a change goes on when its caller goes away, until `close`."""
+    """Owns the tasks that wait for changes: a change goes on when its caller goes away, until `close`."""
 
     def __init__(self, around: Around) -> None:
         self._around = around
         self._catalog = around.catalog
         self._shards = around.shards
-        self._now_ms = around.now_ms
-        self._changing = asyncio.Lock()
+        self._bell = around.bell
+        self._making_shards = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._is_repair_due = False
         self._is_closing = False
+        if around.peers is not None:
+            around.peers.serve(CallKind.AWAIT_TOPIC, self._on_await_topic)
 
     async def create(self, record: TopicRecord) -> None:
-        """Create the topic on shards of our choice; returns when each partition is open.
+        """Create the topic on shards of our choice; returns when each partition has a leader that has opened it.
 
-        Raises: TopicExistsError, InvalidTopicError, NotLeaderError.
+        Raises: TopicExistsError, InvalidTopicError, NotLeaderError, TimedOutError (it is created, and opened later).
         """
         await self._undisturbed(self._create(record))
 
     async def delete(self, topic_id: bytes) -> None:
-        """Raises: UnknownTopicIdError."""
+        """Raises: UnknownTopicIdError, NotLeaderError."""
         await self._undisturbed(self._delete(topic_id))
 
     async def cut(self, topic_id: bytes) -> tuple[int, tuple[int, ...]] | None:
-        """(number of the ended split, its end per partition); None if it was empty. Raises: UnknownTopicIdError."""
+        """(number of the ended split, its end per partition); None if it was empty.
+
+        Raises: UnknownTopicIdError, NotLeaderError, TimedOutError (it goes on).
+        """
         return await self._undisturbed(self._cut(topic_id))
 
-    async def repair(self) -> None:
-        """Do what the catalog asks for and the shards have not got. Raises: NotLeaderError."""
-        async with self._changing:
-            await self._assign_slots()
-            for record in list(self._catalog.topics.values()):
-                await self._open_partitions(record)
-                await self._finish_cut(record)
-            await self._drop_unlisted()
+    async def submit(self, command: Command, *, may_repeat: bool = False) -> object:
+        """One command of the catalog's log; when it returns its result, this node has applied it too.
 
-    async def submit(self, command: Command) -> object:
-        """One command of the catalog's log and its result. Raises: NotLeaderError, ClosingError."""
+        Raises: NotLeaderError, ClosingError.
+        """
         if self._is_closing:
             raise ClosingError("the node is shutting down")
-        return await self._around.catalog_shard.submit(command)
+        result = await self._around.router.submit(CATALOG_SHARD, command, may_repeat=may_repeat)
+        if not self._around.catalog_shard.is_leader:
+            await self.barrier()
+        return result
+
+    async def barrier(self) -> None:
+        """Everything that the catalog decided before this call is applied here. Raises: NotLeaderError."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BARRIER_TIMEOUT_S
+        while True:
+            try:
+                await self._around.catalog_shard.group.read_barrier()
+            except RaftNotLeaderError as error:
+                if loop.time() >= deadline or self._around.catalog_shard.group.is_stopped:
+                    raise NotLeaderError(message="the catalog has no leader that answers") from error
+                await asyncio.sleep(BARRIER_PAUSE_S)
+            else:
+                return
+
+    async def ensure_class(self, replication_factor: int) -> None:
+        """Make the shards that the class lacks. Raises: NotLeaderError."""
+        around = self._around
+        async with self._making_shards:
+            # Another node may make shards of the same ids at the same time: then it is looked again.
+            while missing := missing_replicas(
+                self._catalog, around.members(), replication_factor, around.shards_per_node
+            ):
+                next_id = max(self._catalog.shards, default=0) + 1
+                members = around.members()
+                wanted = [
+                    ShardRecord(
+                        shard_id, replication_factor, tuple(replicas), tuple(members[one].peer for one in replicas)
+                    )
+                    for shard_id, replicas in enumerate(missing, next_id)
+                ]
+                await asyncio.gather(*(self.submit(CreateShard(one), may_repeat=True) for one in wanted))
+
+    async def assign_slots(self) -> None:
+        """Give the coordinator slots their shards, once. Raises: NotLeaderError."""
+        replication_factor = min(SLOT_REPLICATION_FACTOR, len(self._around.members()))
+        await self.ensure_class(replication_factor)
+        for kind in SLOT_KINDS:
+            if kind not in self._catalog.slots:
+                shard_ids = [shard.shard_id for shard in self._catalog.shards_of_class(replication_factor)]
+                await self.submit(AssignSlots(kind, slots_over(shard_ids)), may_repeat=True)
 
     def place(self, record: TopicRecord, index: int) -> tuple[Shard, Chain]:
-        """Where a partition's write splits are. Raises: NotLeaderError while it is not opened yet."""
-        shard = self._shard(record.shards[index])
-        if (chain := shard.state.chains.get((record.topic_id, index))) is None:
-            raise NotLeaderError
+        """Where a partition's write splits are on this node. Raises: NotLeaderError if they are not, or not yet."""
+        shard_id = record.shards[index]
+        shard = self._shards.get(shard_id)
+        chain = None if shard is None else shard.state.chains.get((record.topic_id, index))
+        if shard is None or chain is None:
+            raise NotLeaderError(self._around.router.leader_or_none(shard_id))
         return shard, chain
 
     def listed(self, topic_id: bytes) -> TopicRecord:
@@ -97,130 +158,139 @@ class Changes:
         return record
 
     async def close(self) -> None:
-        """Stop: what is half done is repaired at the next start."""
+        """Stop waiting: what is half done goes on elsewhere, or here after the next start."""
         self._is_closing = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # The changes.
+
     async def _create(self, record: TopicRecord) -> None:
-        async with self._changing:
-            await self._ensure_shards(record.replication_factor)
-            shards = shards_for(self._catalog, record.replication_factor, record.partition_count)
-            placed = TopicRecord(
-                topic_id=record.topic_id,
-                name=record.name,
-                replication_factor=record.replication_factor,
-                configs=record.configs,
-                created_ms=record.created_ms,
-                shards=shards,
-            )
-            # TopicExistsError, if another one came first, is what the future raises.
-            await self.submit(CreateTopic(placed))
-            try:
-                await self._open_partitions(placed)
-            except ShardingError:
-                self._repair_later()
-                raise
+        await self.ensure_class(record.replication_factor)
+        is_stream = schema_or_none(record.configs) is not None or is_view_enabled(record.configs)
+        shards = shards_for(
+            self._catalog,
+            record.replication_factor,
+            record.partition_count,
+            live=self._around.router.live_nodes(),
+            is_together=is_stream,
+        )
+        placed = msgspec.structs.replace(record, shards=shards)
+        # TopicExistsError, if another one came first, is what this raises.
+        await self._decide(CreateTopic(placed), lambda: record.topic_id in self._catalog.topics)
+        await self._until_done(record.topic_id, 0)
 
     async def _delete(self, topic_id: bytes) -> None:
-        async with self._changing:
-            if await self.submit(DeleteTopic(topic_id)) is None:
-                raise UnknownTopicIdError(f"no topic with id {UUID(bytes=topic_id)}")
-            try:
-                await self._drop_unlisted()
-            except ShardingError:
-                self._repair_later()
-                raise
+        self.listed(topic_id)
+        deleted = await self._decide(DeleteTopic(topic_id), lambda: topic_id not in self._catalog.topics)
+        if deleted is None:
+            raise UnknownTopicIdError(f"no topic with id {UUID(bytes=topic_id)}")
+        await self._until_known(AwaitTopic(topic_id, 0, is_deleted=True, wait_ms=int(KNOWN_TIMEOUT_S * 1000)))
 
     async def _cut(self, topic_id: bytes) -> tuple[int, tuple[int, ...]] | None:
-        async with self._changing:
-            record = self.listed(topic_id)
-            await self._finish_cut(record)
-            chains = [self.place(record, index)[1] for index in range(record.partition_count)]
-            if all(chain.newest.committed_offset == chain.newest.first_offset for chain in chains):
-                return None
-            wanted = record.split_number + 1
-            after = await self.submit(Cut(topic_id, wanted, record.shards))
-            if after is not None:
-                assert isinstance(after, TopicRecord)
-                record = after
-            else:
-                record = self.listed(topic_id)
-            try:
-                await self._finish_cut(record)
-            except ShardingError:
-                self._repair_later()
+        record = self.listed(topic_id)
+        led = await self._until_done(topic_id, record.split_number)
+        if all(one.committed_offset == one.first_offset for one in led):
+            return None
+        wanted = record.split_number + 1
+        await self._decide(Cut(topic_id, wanted, record.shards), lambda: self.listed(topic_id).split_number >= wanted)
+        # Another cut may have come first: then it is that one that this caller gets.
+        led = await self._until_done(topic_id, wanted)
+        return wanted - 1, tuple(one.first_offset for one in led)
+
+    async def _decide(self, command: Command, is_done: Callable[[], bool]) -> object:
+        """Have the catalog decide. If the outcome is unknown, look whether it has: then the result is True.
+
+        Raises: NotLeaderError (still unknown, or certainly nothing), and what the catalog refuses.
+        """
+        try:
+            return await self.submit(command)
+        except NotLeaderError as error:
+            if error.is_refusal:
                 raise
-            return record.split_number - 1, tuple(chain.newest.first_offset for chain in chains)
+            await self.barrier()
+            if not await self._bell.until(is_done, KNOWN_TIMEOUT_S):
+                raise
+            return True
 
-    async def _finish_cut(self, record: TopicRecord) -> None:
-        """Bring each partition to the split that the catalog wants."""
-        await asyncio.gather(*(self._finish_cut_of(record, index) for index in range(record.partition_count)))
+    # Waiting until it is done.
 
-    async def _finish_cut_of(self, record: TopicRecord, index: int) -> None:
-        shard, chain = self.place(record, index)
-        while chain.newest.number < record.split_number:
-            split = chain.newest
-            target = Target(split.number + 1, shard.shard_id)
-            if not split.is_closed:
-                await shard.submit(Close(record.topic_id, index, split.number, self._now_ms(), target))
-            # On the same shard nothing but the epoch base depends on where the split comes from.
-            inherited = split.handed_over(shard.term, SAME_SHARD_EPOCHS)
-            await shard.submit(Open(record.topic_id, index, target.number, self._now_ms(), inherited))
+    async def _until_done(self, topic_id: bytes, number: int) -> list[LedPartition]:
+        """The split of each partition as its leader has it.
 
-    async def _open_partitions(self, record: TopicRecord) -> None:
-        opening: list[Awaitable[object]] = []
-        for index, shard_id in enumerate(record.shards):
-            shard = self._shard(shard_id)
-            if (record.topic_id, index) not in shard.state.chains:
-                opening.append(shard.submit(Open(record.topic_id, index, 0, self._now_ms(), SplitState())))
-        await asyncio.gather(*opening)
+        Raises: UnknownTopicIdError, TimedOutError, NotLeaderError.
+        """
+        loop = asyncio.get_running_loop()
+        asked = AwaitTopic(topic_id, number, is_deleted=False, wait_ms=int(KNOWN_TIMEOUT_S * 1000))
+        deadline = loop.time() + READY_TIMEOUT_S
+        while True:
+            led = await self._until_known(asked)
+            count = self.listed(topic_id).partition_count
+            if len(led) == count:
+                return [led[index] for index in range(count)]
+            if self._around.peers is None and any(shard.group.is_stopped for shard in self._shards.values()):
+                raise NotLeaderError(message="a shard of this node has stopped; its log says why")
+            if loop.time() >= deadline:
+                missing = next(index for index in range(count) if index not in led)
+                raise TimedOutError(
+                    f"{count - len(led)} of {count} partitions have no leader that is ready, partition {missing} first;"
+                    " the change is decided and goes on"
+                )
+            await asyncio.sleep(ROUND_PAUSE_S)
 
-    async def _drop_unlisted(self) -> None:
-        dropping = [
-            shard.submit(Drop(topic_id, index))
-            for shard in self._shards.values()
-            for topic_id, index in shard.state.chains
-            if topic_id not in self._catalog.topics
-        ]
-        await asyncio.gather(*dropping)
+    async def _until_known(self, asked: AwaitTopic) -> dict[int, LedPartition]:
+        """What each live node leads of the topic, once it knows of the change (or is not heard of for a second)."""
+        others = sorted(self._around.router.live_nodes() - {self._around.node_id})
+        answers = await asyncio.gather(self._await_topic(asked), *(self._ask(one, asked) for one in others))
+        return {one.index: one for answer in answers if answer is not None for one in answer.led}
 
-    def _repair_later(self) -> None:
-        if not self._is_repair_due and not self._is_closing:
-            self._is_repair_due = True
-            self._spawn(self._repair_until_done())
+    async def _ask(self, node_id: int, asked: AwaitTopic) -> TopicSeen | None:
+        assert self._around.peers is not None, "a node alone asks nobody"
+        timeout_ms = asked.wait_ms + 200
+        try:
+            answer = await self._around.peers.call(NodeId(node_id), CallKind.AWAIT_TOPIC, encoded(asked), timeout_ms)
+        except (PeerUnreachableError, CallRefusedError, TimeoutError) as error:
+            self._around.logger.debug("node %d does not say what it knows of a topic: %r", node_id, error)
+            return None
+        return msgspec.msgpack.decode(answer, type=TopicSeen)
 
-    async def _repair_until_done(self) -> None:
-        while self._is_repair_due:
-            await asyncio.sleep(REPAIR_PAUSE_S)
-            try:
-                await self.repair()
-            except ShardingError as error:
-                self._around.logger.warning("a change of metadata could not be finished yet: %s", error)
-            else:
-                self._is_repair_due = False
+    async def _on_await_topic(self, _sender: Peer, body: memoryview) -> Sequence[Buffer]:
+        return encoded(await self._await_topic(msgspec.msgpack.decode(body, type=AwaitTopic)))
 
-    async def _ensure_shards(self, replication_factor: int) -> None:
-        """Make the class of shards at its first use."""
-        present = len(self._catalog.shards_of_class(replication_factor))
-        for _ in range(present, self._around.shards_per_node):
-            shard_id = max(self._catalog.shards, default=0) + 1
-            record = ShardRecord(shard_id, replication_factor, (self._around.node_id,))
-            await self.submit(CreateShard(record))
-            await self._around.open_shard(record)
+    async def _await_topic(self, asked: AwaitTopic) -> TopicSeen:
+        await self._bell.until(lambda: self._is_seen(asked), asked.wait_ms / 1000)
+        return TopicSeen(self._is_known(asked), tuple(self._led(asked)))
 
-    async def _assign_slots(self) -> None:
-        await self._ensure_shards(1)
-        for kind in SLOT_KINDS:
-            if kind not in self._catalog.slots:
-                shard_ids = [shard.shard_id for shard in self._catalog.shards_of_class(1)]
-                await self.submit(AssignSlots(kind, slots_over(shard_ids)))
+    def _is_known(self, asked: AwaitTopic) -> bool:
+        record = self._catalog.topics.get(asked.topic_id)
+        return record is None if asked.is_deleted else record is not None and record.split_number >= asked.number
 
-    def _shard(self, shard_id: int) -> Shard:
-        if (shard := self._shards.get(shard_id)) is None:
-            raise NotLeaderError
-        return shard
+    def _is_seen(self, asked: AwaitTopic) -> bool:
+        if self._is_closing:
+            return True
+        record = self._catalog.topics.get(asked.topic_id)
+        if asked.is_deleted:
+            leading = [shard for shard in self._shards.values() if shard.is_leader and not shard.group.is_stopped]
+            return record is None and not any(asked.topic_id == key[0] for one in leading for key in one.state.chains)
+        if record is None or record.split_number < asked.number:
+            return False
+        if any(one in self._shards and self._shards[one].group.is_stopped for one in record.shards):
+            return True
+        leading = {shard.shard_id for shard in self._shards.values() if shard.is_leader}
+        return sum(one in leading for one in record.shards) == len(self._led(asked))
+
+    def _led(self, asked: AwaitTopic) -> list[LedPartition]:
+        """The partitions that are led here and have that split."""
+        record = self._catalog.topics.get(asked.topic_id)
+        found: list[LedPartition] = []
+        for index, shard_id in enumerate(() if record is None else record.shards):
+            shard = self._shards.get(shard_id)
+            if shard is not None and shard.is_leader:
+                split = shard.state.split_or_none(asked.topic_id, index, asked.number)
+                if split is not None:
+                    found.append(LedPartition(index, split.number, split.first_offset, split.committed_offset))
+        return found
 
     async def _undisturbed(self, work: Coroutine[object, object, T]) -> T:
         """Run to the end even if the caller goes away: a change should not stop half way."""
@@ -236,4 +306,5 @@ class Changes:
         self._tasks.discard(task)
         # The caller may be gone: then nobody else looks at the error.
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._around.logger.debug("a change failed: %s", error)
+            level = logging.DEBUG if isinstance(error, ShardingError) else logging.ERROR
+            self._around.logger.log(level, "a change failed: %s", error)

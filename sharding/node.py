@@ -1,49 +1,46 @@
-"""A node: the catalog, its shards, and what doors may ask of them. Fulfils `interfaces.NodeApi`, standalone.
+"""A node: the catalog, its shards, and what doors may ask of them. Fulfils `interfaces.NodeApi`, alone or among others.
 
-**Order of things.** `start` opens group 0 (the catalog), then the shards that the catalog lists for this node, waits
-until it leads them, and repairs what a crash left half done (`changes`).
+**Order of things.** `start` opens group 0 (the catalog) and waits until this node has applied what was decided before;
+then it opens the shards that the catalog lists for this node, followers included. A node alone goes on until it leads
+its shards and they are what the catalog wants; in a cluster that goes on after `start`: the leader of a shard
+`reconcile`s it, the leader of the catalog does what one node does for all (`controller`).
 
-**Ticks, views and sealing** (`TimeServices`) are made through the factory in `NodeParts`, after the repair and before
-`start` returns, and closed first. They use the methods under "For the parts above the shards". The group coordinators
-are given as they are, and are told which slots live on which shard.
+**Ticks, views and sealing** (`TimeServices`) are made through the factory in `NodeParts`, before `start` returns, and
+closed first. They use the methods under "For the parts above the shards". The group coordinators are given as they
+are, and are told which slots live on which shard.
 
-Nothing is global: clock, randomness, log, Raft host and settings come through the constructor.
+Nothing is global: clock, randomness, log, Raft host, peers and settings come through the constructor.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
-from typing import Protocol, TypeVar
+from typing import Protocol
 from uuid import UUID
 
-from raft.interfaces import GroupId, RaftGroup, StateMachine
-
 from .admission import TopicPolicy
+from .barriers import pass_barrier
+from .calls import NodePeers
 from .catalog import (
     PRODUCER_IDS_PER_BLOCK,
     SLOT_KINDS,
     Catalog,
     NodeRecord,
-    ShardRecord,
     TopicRecord,
     check_topic_name,
 )
 from .catalog_commands import (
-    CATALOG_COMMANDS,
     AllocateProducerIds,
-    CreateTopic,
-    Cut,
-    DeleteTopic,
     PublishRun,
     RegisterNode,
     SetConfig,
 )
-from .changes import Around, Changes
+from .commands.command import Command
 from .coordinators.groups import Groups
 from .coordinators.interfaces import GroupsApi
-from .coordinators.slots import GroupSlots, slot_of
+from .coordinators.slots import slot_of
 from .errors import (
     CoordinatorNotAvailableError,
     InvalidPartitionsError,
@@ -57,22 +54,15 @@ from .errors import (
     UnknownTopicIdError,
 )
 from .interfaces import ConfigEntry, NewTopic, NodeAddress, PartitionApi, StreamApi, Topic
+from .local_shards import GroupHost
+from .machinery import CATALOG_GROUP, Machinery, NodeSettings
 from .partition import Partition
-from .shard import Shard, ShardSettings
-from .shard_state import Chain, Section
+from .shard import Shard
+from .shard_state import Chain
 from .topic_configs import changed_configs, check_configs, config_entries
 from .topics import Topics, topic_of
 
-CATALOG_GROUP = GroupId(0)
-REPAIR_PAUSE_S = 1.0
 REPLICATION_FACTOR_DEFAULT = 3
-T = TypeVar("T")
-
-
-class GroupHost(Protocol):
-    """`raft.host.RaftHost` fulfils it."""
-
-    async def open_group(self, group_id: GroupId, state_machine: StateMachine, /) -> RaftGroup: ...
 
 
 class TimeServices(Protocol):
@@ -88,22 +78,6 @@ class TimeServices(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """What a node must be told; `timesplit.settings` lists each with unit and reason."""
-
-    node_id: int
-    cluster_id: str
-    disk_id: bytes = b""
-    host: str = ""
-    auto_create_topics: bool = True
-    partitions: int = 1
-    partitions_max: int = 10_000
-    shards_per_node: int = 2
-    drain_timeout_ms: int = 5_000
-    shard: ShardSettings = field(default_factory=ShardSettings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeParts:
     """Who makes what stands above the shards; None: a node without it, which refuses such requests."""
 
@@ -111,15 +85,10 @@ class NodeParts:
     time: "Callable[[Node], TimeServices] | None" = None
 
 
-def new_sections() -> list[Section]:
-    """The further state of each data shard."""
-    return [GroupSlots()]
-
-
 class Node:
     """See the module's docstring. All methods belong to the event loop that runs `start`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - everything a node stands on comes from outside
         self,
         settings: NodeSettings,
         host: GroupHost,
@@ -128,56 +97,33 @@ class Node:
         random: Random,
         logger: logging.Logger,
         parts: NodeParts | None = None,
+        peers: NodePeers | None = None,
     ) -> None:
+        """`peers` None: this node stands alone."""
         self._settings = settings
-        self._host = host
+        self._peers = peers
         self._now_ms = now_ms
         self._random = random
         self._logger = logger
         self._parts = parts or NodeParts()
-        self._catalog = Catalog()
+        self._groups = self._parts.groups
+        self._machinery = Machinery(settings, host, peers=peers, groups=self._groups, now_ms=now_ms, logger=logger)
+        self._catalog = self._machinery.catalog
+        self._catalog_shard = self._machinery.catalog_shard
+        self._shards = self._machinery.shards
+        self._router = self._machinery.router
+        self._changes = self._machinery.changes
         self._topics = Topics(self._catalog)
-        self._catalog_shard = Shard(
-            CATALOG_GROUP,
-            call_soon=self._call_soon,
-            logger=logger,
-            sections=[self._catalog],
-            settings=settings.shard,
-            table=CATALOG_COMMANDS,
-        )
-        self._shards: dict[int, Shard] = {}
-        self._changes = Changes(
-            Around(
-                node_id=settings.node_id,
-                shards_per_node=settings.shards_per_node,
-                catalog=self._catalog,
-                catalog_shard=self._catalog_shard,
-                shards=self._shards,
-                open_shard=self._open_shard,
-                now_ms=now_ms,
-                logger=logger,
-            )
-        )
         self._partitions: dict[str, tuple[Topic, list[Partition | None]]] = {}
         self._is_closing = False
         self._producer_ids = range(0)
-        self._topic_observers: list[Callable[[], None]] = []
-        self._groups = self._parts.groups
         self._time: TimeServices | None = None
 
     # Life.
 
     async def start(self) -> None:
         """Open everything and return when this node serves. Raises: raft.errors.DataDirectoryError, OSError."""
-        await self._open(self._catalog_shard)
-        for kind in (CreateTopic, DeleteTopic, SetConfig, Cut, PublishRun):
-            self._catalog_shard.observe_commands(kind, lambda _command, _result, _at: self._tell_topic_observers())
-        await asyncio.gather(*(self._open_shard(record) for record in self._catalog.shards.values()))
-        await self._changes.repair()
-        if self._groups is not None:
-            for shard_id, shard in self._shards.items():
-                slots = self._catalog.slots["group"]
-                self._groups.serve(shard, [slot for slot, place in enumerate(slots) if place == shard_id])
+        await self._machinery.start()
         if self._parts.time is not None:
             self._time = self._parts.time(self)
             await self._time.start()
@@ -194,8 +140,14 @@ class Node:
             http_port=address.http_port,
             rack=address.rack,
             incarnation=1 if known is None else known.incarnation + 1,
+            peer_host=self._settings.peer_host,
+            peer_port=self._settings.peer_port,
         )
-        await self._catalog_shard.submit(RegisterNode(record))
+        await self.register_node(record)
+
+    async def register_node(self, record: NodeRecord) -> None:
+        """Make a node known to all: this one when it listens, or one that asks to join. Raises: NotLeaderError."""
+        await self._changes.submit(RegisterNode(record), may_repeat=True)
 
     async def close(self) -> None:
         """Refuse what comes, let what is under way be committed, save checkpoints. The host is closed by its owner."""
@@ -206,21 +158,8 @@ class Node:
             await self._time.close()
         if self._groups is not None:
             self._groups.close()
-        await self._changes.close()
-        shards = [*self._shards.values(), self._catalog_shard]
-        for shard in shards:
-            shard.stop_admitting()
-        timeout_s = self._settings.drain_timeout_ms / 1000
-        _, late = await asyncio.wait([asyncio.ensure_future(shard.drain()) for shard in shards], timeout=timeout_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late)
-            self._logger.warning("%d shards still had commands in flight at close", len(late))
-        for shard in shards:
-            if shard.is_leader and shard.applied:
-                shard.save_checkpoint()
-            shard.fail_pending()
+        await self._machinery.stop()
+        await self._machinery.close()
 
     # interfaces.NodeApi
 
@@ -234,8 +173,8 @@ class Node:
 
     @property
     def controller_id(self) -> int:
-        leader = self._catalog_shard.group.leader_or_none
-        return -1 if leader is None else int(leader)
+        leader = self._router.leader_or_none(CATALOG_GROUP)
+        return -1 if leader is None else leader
 
     @property
     def groups(self) -> GroupsApi:
@@ -353,13 +292,15 @@ class Node:
             topic = self._topics.viewed(topic)
         record = self._changes.listed(topic.topic_id.bytes)
         _check_index(topic, index)
-        replicas = self._catalog.shards[record.shards[index]].replicas
+        shard_id = record.shards[index]
+        replicas = self._catalog.shards[shard_id].replicas
         try:
             shard, chain = self._changes.place(record, index)
-        except NotLeaderError:
-            # Listed and not opened yet, or opened on another node.
-            return -1, -1, replicas
-        epoch = chain.newest.leader_epoch(max(shard.term, chain.newest.open_term))
+        except NotLeaderError as error:
+            # Led by another node, as far as this one was told; or listed and not opened yet.
+            leader = None if shard_id in self._shards else error.leader_id
+            return -1 if leader is None else leader, -1, replicas
+        epoch = shard.leader_epoch(chain.newest)
         leader = shard.group.leader_or_none
         # Before the term's no-op is applied, nobody may be sent here.
         if leader is None or (int(leader) == self.node_id and not shard.is_leader):
@@ -376,7 +317,7 @@ class Node:
 
     async def allocate_producer_id(self) -> int:
         while not self._producer_ids:
-            first = await self._changes.submit(AllocateProducerIds(PRODUCER_IDS_PER_BLOCK))
+            first = await self._changes.submit(AllocateProducerIds(PRODUCER_IDS_PER_BLOCK), may_repeat=True)
             assert isinstance(first, int)
             # Another caller may have got a block meanwhile; then this one is left unused, which does no harm.
             if not self._producer_ids:
@@ -386,9 +327,11 @@ class Node:
         return producer_id
 
     def coordinator_of(self, kind: str, key: str) -> NodeAddress:
-        shard = self.slot_shard(kind, key)
-        leader = shard.group.leader_or_none
-        record = None if leader is None or not shard.is_leader else self._catalog.nodes.get(int(leader))
+        shard_id = self.slot_shard_id(kind, key)
+        leader = self._router.leader_or_none(shard_id)
+        shard = self._shards.get(shard_id)
+        is_ready = leader != self.node_id or (shard is not None and shard.is_leader)
+        record = self._catalog.nodes.get(leader) if leader is not None and is_ready else None
         if record is None:
             raise CoordinatorNotAvailableError(f"the {kind} slot of {key!r} has no leader now")
         return _address_of(record)
@@ -413,9 +356,30 @@ class Node:
         return self._logger
 
     @property
+    def peers(self) -> NodePeers | None:
+        """The other nodes; None: this one stands alone."""
+        return self._peers
+
+    @property
     def shards(self) -> Mapping[int, Shard]:
-        """The data shards of this node, by id."""
+        """The data shards that have a replica on this node, led here or not, by id."""
         return self._shards
+
+    def live_nodes(self) -> set[int]:
+        """This node and those to which the link is up."""
+        return self._router.live_nodes()
+
+    def leader_of_shard(self, shard_id: int) -> int | None:
+        """The node that leads a shard as far as this node knows."""
+        return self._router.leader_or_none(shard_id)
+
+    def submit(self, shard_id: int, command: Command, *, may_repeat: bool = False) -> "asyncio.Future[object]":
+        """Put a command into a shard's log, wherever it is led. Raises: as `router.Router.submit`."""
+        return self._router.submit(shard_id, command, may_repeat=may_repeat)
+
+    async def catalog_barrier(self) -> None:
+        """Everything that the catalog decided before this call is applied here. Raises: ShardingError."""
+        await pass_barrier(self._catalog_shard)
 
     def shard_of(self, topic: Topic, index: int) -> Shard:
         """The shard that holds a partition's newest split. Raises: UnknownPartitionError, UnknownTopicIdError."""
@@ -426,19 +390,23 @@ class Node:
         return self._place_of(topic, index)[1]
 
     def slot_shard(self, kind: str, key: str) -> Shard:
+        """The replica here of a coordinator slot's shard. Raises: as `slot_shard_id`."""
+        if (shard := self._shards.get(self.slot_shard_id(kind, key))) is None:
+            raise CoordinatorNotAvailableError(f"the {kind} slot of {key!r} has no replica on this node")
+        return shard
+
+    def slot_shard_id(self, kind: str, key: str) -> int:
         """The shard of a coordinator slot. Raises: CoordinatorNotAvailableError, InvalidRequestError."""
         if kind not in SLOT_KINDS:
             raise InvalidRequestError(f"coordinators are of kind {' or '.join(SLOT_KINDS)}, not {kind!r}")
         slots = self._catalog.slots.get(kind)
-        shard = None if slots is None else self._shards.get(slots[slot_of(key)])
-        if shard is None:
+        if slots is None:
             raise CoordinatorNotAvailableError(f"the {kind} slot of {key!r} is not placed yet")
-        return shard
+        return slots[slot_of(key)]
 
     def observe_topics(self, observer: Callable[[], None]) -> Callable[[], None]:
         """Call `observer` whenever topics, their settings, splits or manifests may have changed; returns the undo."""
-        self._topic_observers.append(observer)
-        return lambda: self._topic_observers.remove(observer)
+        return self._machinery.observe_topics(observer)
 
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None:
         """End the topic's open split and open the next one: (number of the ended split, its end per partition).
@@ -449,30 +417,11 @@ class Node:
 
     async def publish_run(self, topic_id: UUID, number: int, version: int, manifest: bytes) -> bool:
         """Put a sealed split's manifest into the catalog; False if that version exists, or the topic is gone."""
-        return await self._changes.submit(PublishRun(topic_id.bytes, number, version, manifest)) is True
-
-    async def _open_shard(self, record: ShardRecord) -> None:
-        shard = Shard(
-            record.shard_id,
-            call_soon=self._call_soon,
-            logger=self._logger,
-            sections=new_sections(),
-            settings=self._settings.shard,
-        )
-        await self._open(shard)
-        self._shards[record.shard_id] = shard
-
-    async def _open(self, shard: Shard) -> None:
-        # Nothing is applied before the loop's next turn, so that the shard always has its group by then.
-        shard.attach(await self._host.open_group(shard.group_id, shard))
-        await shard.until_leading()
-
-    def _call_soon(self, callback: Callable[[], object], /) -> object:
-        return asyncio.get_running_loop().call_soon(callback)
-
-    def _tell_topic_observers(self) -> None:
-        for observer in tuple(self._topic_observers):
-            observer()
+        if await self._changes.submit(PublishRun(topic_id.bytes, number, version, manifest), may_repeat=True) is True:
+            return True
+        # It may have come through the first time, and a repetition found its own manifest there.
+        present = self._catalog.manifests_of(topic_id.bytes).get(number)
+        return present is not None and (present.version, present.manifest) == (version, manifest)
 
     # Look-ups.
 
@@ -482,7 +431,7 @@ class Node:
         return topic_id
 
     def _replication_factor(self, wanted: int) -> int:
-        node_count = max(1, len(self._catalog.nodes))
+        node_count = len(self._machinery.members())
         if wanted == -1:
             return min(REPLICATION_FACTOR_DEFAULT, node_count)
         if not 1 <= wanted <= node_count:

@@ -25,6 +25,7 @@ class Observers:
         self._appends: list[AppendObserver] = []
         self._commands: dict[type[Command], list[Callable[[Command, object, At], None]]] = {}
         self._roles: list[RoleObserver] = []
+        self._restores: list[Callable[[], None]] = []
 
     @property
     def has_any_for_appends(self) -> bool:
@@ -48,6 +49,10 @@ class Observers:
         self._roles.append(observer)
         return lambda: self._roles.remove(observer)
 
+    def add_for_restores(self, observer: Callable[[], None]) -> Callable[[], None]:
+        self._restores.append(observer)
+        return lambda: self._restores.remove(observer)
+
     def tell_append(self, split: WriteSplit, append: Append, at: At) -> None:
         for observer in self._appends:
             try:
@@ -68,6 +73,13 @@ class Observers:
                 observer(change)
             except Exception:
                 self._logger.exception("%s: an observer of roles failed", self._name)
+
+    def tell_restored(self) -> None:
+        for observer in tuple(self._restores):
+            try:
+                observer()
+            except Exception:
+                self._logger.exception("%s: an observer of restores failed", self._name)
 
     def tell_watchers(self, state: ShardState) -> None:
         """Tell those who watch what the entry has changed, and forget that it has."""

@@ -7,7 +7,7 @@ shards and several leaders.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -90,15 +90,24 @@ def shard_loads(catalog: Catalog) -> Counter[int]:
 
 
 def shards_for(
-    catalog: Catalog, replication_factor: int, partition_count: int, *, is_together: bool = False
+    catalog: Catalog,
+    replication_factor: int,
+    partition_count: int,
+    *,
+    live: Collection[int] | None = None,
+    is_together: bool = False,
 ) -> tuple[int, ...]:
     """One shard per partition, each on the least loaded of its class by then; equal ones in order of id.
+
+    Shards without a majority of live nodes are passed over as long as there are others (`live` None: all are).
 
     `is_together`: all on shards with the same replicas, those that hold least by then. A stream must be so: whoever
     answers by event time needs all its partitions.
     """
     shards = catalog.shards_of_class(replication_factor)
     assert shards, f"no shards of replication factor {replication_factor}"
+    if live is not None:
+        shards = [one for one in shards if 2 * sum(r in live for r in one.replicas) > len(one.replicas)] or shards
     loads = shard_loads(catalog)
     if is_together:
         by_set: dict[frozenset[int], list[int]] = {}

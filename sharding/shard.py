@@ -9,6 +9,8 @@
   leaders and followers alike, and at restart for the replayed tail. What lies below the checkpoint is not replayed: a
   part that derives data from appends (the live index) keeps its own position and pulls with `read_batches` up to
   `split.committed_offset`; its callback only wakes it.
+- `observe_restores` tells that the state as a whole was replaced: files of the leader were installed on a member that
+  had fallen too far behind. Chains stay the objects they were; nothing is told of the entries in between.
 - `watch(chain, callback)` is called once per applied entry that changed the chain, and when leadership begins or
   ends.
 - Replicated state of other parts: a `shard_state.Section`, given to the constructor and reached by
@@ -27,7 +29,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from raft.errors import EntryTooLargeError, LogBusyError, LogFullError, RaftError
+from raft.errors import EntryTooLargeError, GroupStoppedError, LogBusyError, LogFullError, RaftError
 from raft.errors import NotLeaderError as RaftNotLeaderError
 from raft.interfaces import Buffer, GroupId, Index, Place, RaftGroup, Role, RoleChange, Term
 from store.batches import BatchHeader, stamp
@@ -124,6 +126,11 @@ class Shard:
         return GroupId(self.shard_id)
 
     @property
+    def table(self) -> Table:
+        """The commands of this shard's log."""
+        return self._table
+
+    @property
     def is_idle(self) -> bool:
         """Nothing is gathered and nothing waits for its commit."""
         return not self._gathered and not self._entries
@@ -131,6 +138,10 @@ class Shard:
     @property
     def inflight_bytes(self) -> int:
         return self._inflight_bytes
+
+    def leader_epoch(self, split: WriteSplit) -> int:
+        """The leader epoch of a partition whose newest split this is, by the term that this node knows of."""
+        return split.leader_epoch(max(self.term, self.group.term, split.open_term))
 
     async def until_leading(self) -> None:
         """Returns when this node leads the shard; a single member does so soon after its start.
@@ -290,7 +301,7 @@ class Shard:
             raise ClosingError("the node is shutting down")
         if not self.is_leader:
             leader = None if self._group is None else self._group.leader_or_none
-            raise NotLeaderError(leader)
+            raise NotLeaderError(leader, is_refusal=True)
 
     def _repeat(self, split: WriteSplit, base_offset: int, on_done: OnDone) -> None:
         """Answer a duplicate: at once if the first one is committed, with it otherwise."""
@@ -371,7 +382,10 @@ class Shard:
                 one.command.on_append(self.state)
 
     def restore(self, state: bytes) -> None:
+        assert self.is_idle, "a member with entries under way is not restored"
         self.state.restore(state)
+        self._observers.tell_restored()
+        self._observers.tell_watchers(self.state)
 
     def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
         assert index > self.applied, f"entry {index} is applied again, after {self.applied}"
@@ -503,6 +517,10 @@ class Shard:
         """Call `observer(change)` after this shard has taken over the role."""
         return self._observers.add_for_roles(observer)
 
+    def observe_restores(self, observer: Callable[[], None]) -> Callable[[], None]:
+        """Call `observer()` when the state was replaced as a whole, at a restart or by what the leader sent."""
+        return self._observers.add_for_restores(observer)
+
     def watch(self, chain: Chain, on_change: Callable[[], None]) -> Callable[[], None]:
         """Call `on_change` after each entry that changed the chain, and at each role change; returns the undo."""
         chain.watchers.append(on_change)
@@ -536,8 +554,11 @@ class Shard:
 
 def _refusal(error: RaftError) -> Exception:
     match error:
+        case GroupStoppedError():
+            # It may have stopped in the middle of taking it.
+            return NotLeaderError()
         case RaftNotLeaderError():
-            return NotLeaderError(error.leader)
+            return NotLeaderError(error.leader, is_refusal=True)
         case LogBusyError():
             return OverloadedError(str(error))
         case LogFullError():

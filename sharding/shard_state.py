@@ -4,7 +4,7 @@ Two replicas that applied the same entries have the same `snapshot()` bytes.
 
 A *section* is a further part of the state (consumer groups, transactions) with its own commands: a class with a
 `NAME` that never changes, `snapshot()` and `restore()`. An executor reaches it by its class:
-`state.section(GroupSlots)`. The node gives each shard its sections when it is made (`sharding.node.new_sections`).
+`state.section(GroupSlots)`. The node gives each shard its sections when it is made (`sharding.machinery.new_sections`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -140,15 +140,25 @@ class ShardState:
         return _checkpoint_encoder.encode(_Checkpoint(CHECKPOINT_VERSION, splits, sections))
 
     def restore(self, state: bytes) -> None:
+        """Take over a snapshot in place of what was here."""
         checkpoint = _checkpoint_decoder.decode(state)
         assert checkpoint.version == CHECKPOINT_VERSION, f"checkpoint version {checkpoint.version} is not known"
+        restored: dict[tuple[bytes, int], list[WriteSplit]] = {}
         for split_state in checkpoint.splits:
             split = WriteSplit.restored(split_state)
-            key = split.topic_id, split.partition
-            if (chain := self.chains.get(key)) is None:
-                self.chains[key] = Chain([split])
+            restored.setdefault((split.topic_id, split.partition), []).append(split)
+        before, self.chains = self.chains, {}
+        for key, splits in restored.items():
+            chain = before.pop(key, None)
+            if chain is None:
+                chain = Chain(splits)
             else:
-                chain.splits.append(split)
+                # Whoever watches the partition keeps its chain.
+                chain.splits[:] = splits
+            self.chains[key] = chain
+        for chain in before.values():
+            chain.is_dropped = True
+        self.changed = {*self.chains.values(), *before.values()}
         by_name = {section.NAME: section for section in self._sections.values()}
         for name, section_state in checkpoint.sections.items():
             by_name[name].restore(section_state)

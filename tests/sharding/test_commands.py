@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raft.configuration import Peer
+from raft.interfaces import NodeId
 from sharding.catalog import NodeRecord, ShardRecord, TopicRecord
 from sharding.catalog_commands import (
     CATALOG_COMMANDS,
@@ -19,6 +21,7 @@ from sharding.catalog_commands import (
     PublishRun,
     RegisterNode,
     SetConfig,
+    SetReplicas,
 )
 from sharding.commands.append import Append
 from sharding.commands.command import Buffer, Command, StructCommand, UnknownCommandError
@@ -57,6 +60,7 @@ CATALOG_SAMPLES: list[StructCommand] = [
     AllocateProducerIds(1000),
     PublishRun(TOPIC_ID, 0, 1, b"manifest"),
     AssignSlots("group", [1, 2]),
+    SetReplicas(ShardRecord(1, 3, (1, 2, 3), (Peer(NodeId(1), "disk"),), 1)),
 ]
 
 
@@ -75,6 +79,13 @@ def test_a_command_of_a_shard_survives_its_bytes(command: StructCommand) -> None
 def test_a_command_of_the_catalog_survives_its_bytes(command: StructCommand) -> None:
     ((found, _),) = decode_body(CATALOG_COMMANDS, joined([command]))
     assert found == command
+
+
+def test_records_of_a_standalone_node_are_read_by_a_cluster() -> None:
+    shard = msgspec.msgpack.encode([[7, 1, [1]]])
+    assert CreateShard.decode(1, memoryview(shard)).shard == ShardRecord(7, 1, (1,), (), 0)
+    node = msgspec.msgpack.encode([[1, b"d", "host", "127.0.0.1", 9092, 8080, None, 2]])
+    assert RegisterNode.decode(1, memoryview(node)).node.peer_port == 0
 
 
 def test_no_type_number_means_two_things() -> None:
