@@ -297,9 +297,9 @@ class Node:
         try:
             shard, chain = self._changes.place(record, index)
         except NotLeaderError as error:
-            # Led by another node, as far as this one was told; or listed and not opened yet.
-            leader = None if shard_id in self._shards else error.leader_id
-            return -1 if leader is None else leader, -1, replicas
+            # Another node leads, as far as this one was told, and may be ahead; here it is not opened yet.
+            leader = -1 if error.leader_id in {None, self.node_id} else error.leader_id
+            return leader, -1, replicas
         epoch = shard.leader_epoch(chain.newest)
         leader = shard.group.leader_or_none
         # Before the term's no-op is applied, nobody may be sent here.
