@@ -12,7 +12,7 @@ import logging
 import struct
 import sys
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -59,8 +59,11 @@ class CheckpointFacts(msgspec.Struct, frozen=True, array_like=True, kw_only=True
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """`crc`: of the file it was read from."""
+
     facts: CheckpointFacts
     state: bytes
+    crc: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +112,25 @@ def remove_released(disk: Disk, directory: str, durable: Checkpoint) -> None:
 
 def read_checkpoint_or_none(disk: Disk, directory: str, group_id: GroupId) -> Checkpoint | None:
     """None if there is none, or none that is intact. Raises: UnknownFormatError, ForeignDirectoryError."""
-    if CHECKPOINT_NAME not in disk.names(directory):
+    return read_checkpoint_file_or_none(disk, directory, CHECKPOINT_NAME, group_id)
+
+
+def read_checkpoint_file_or_none(disk: Disk, directory: str, name: str, group_id: GroupId) -> Checkpoint | None:
+    """As `read_checkpoint_or_none`, of a file by any name."""
+    if name not in disk.names(directory):
         return None
-    path = f"{directory}/{CHECKPOINT_NAME}"
-    content = memoryview(disk.read(path))
+    path = f"{directory}/{name}"
+    checkpoint = decode_checkpoint_or_none(path, memoryview(disk.read(path)), group_id)
+    if checkpoint is None:
+        logger.warning("%s: damaged", path)
+    return checkpoint
+
+
+def decode_checkpoint_or_none(path: str, content: memoryview, group_id: GroupId) -> Checkpoint | None:
+    """None if it is not intact. Raises: UnknownFormatError, ForeignDirectoryError."""
     if not _is_intact(content):
-        logger.warning("%s: damaged; the whole log is replayed instead", path)
         return None
-    _, _, facts_bytes, state_bytes = FRAME.unpack_from(content)
+    _, crc, facts_bytes, state_bytes = FRAME.unpack_from(content)
     assert FRAME.size + facts_bytes + state_bytes == len(content), "lengths that the CRC covers"
     encoded = content[FRAME.size : FRAME.size + facts_bytes]
     version = msgspec.msgpack.decode(encoded, type=list[object])[0]
@@ -125,7 +139,12 @@ def read_checkpoint_or_none(disk: Disk, directory: str, group_id: GroupId) -> Ch
     facts = msgspec.msgpack.decode(encoded, type=CheckpointFacts)
     if facts.group_id != group_id:
         raise ForeignDirectoryError(f"{path}: of group {facts.group_id}, not {group_id}")
-    return Checkpoint(facts, bytes(content[FRAME.size + facts_bytes :]))
+    return Checkpoint(facts, bytes(content[FRAME.size + facts_bytes :]), crc)
+
+
+def checkpoint_crc(content: memoryview) -> int:
+    """What tells one checkpoint's bytes from another's."""
+    return FRAME.unpack_from(content)[1]
 
 
 def _is_intact(content: memoryview) -> bool:

@@ -56,6 +56,14 @@ class SingleMemberOnlyError(RaftError):
     """Groups of several members come with replication; nothing of them is accepted silently before."""
 
 
+class SourceChangedError(RaftError):
+    """The files that were being fetched from this member are not what it has any more, or it has none to give yet."""
+
+
+class InstallFailedError(RaftError):
+    """What a member sent as its files is not whole."""
+
+
 class DataDirectoryError(RaftError):
     """What lies in the data directory must not be served: damaged, unknown, or another node's (exit code 3)."""
 
@@ -114,3 +122,7 @@ class MalformedFrameError(RaftError):
 
 class GreetingRefusedError(RaftError):
     """The node at the other end of a connection is none of this cluster, or not the one it should be."""
+
+
+class FoundingRefusedError(DataDirectoryError):
+    """The directory cannot found or join the cluster that was asked for, and no waiting helps."""

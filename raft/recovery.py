@@ -28,13 +28,12 @@ from .segments import (
     segment_name,
     write_mark,
 )
+from .staged_files import discard_fetched_if_older, finish_install
 
 BEGIN = Place(1, PAGE_BYTES)
 NO_TERM = Term(0)
 NO_INDEX = Index(0)
 NO_MARK = Mark(1, NO_INDEX)
-
-NO_ENTRY = Index(0)
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ class Recovered:
     configuration: bytes | None
     mark: Mark
     is_damaged: bool = False
-    configuration_index: Index = NO_ENTRY  # at or below the checkpoint, or none
+    configuration_index: Index = NO_INDEX  # 0: at or below the checkpoint, or none
     configuration_before: bytes | None = None  # in force again should that entry be cut
 
 
@@ -73,6 +72,7 @@ def recover(
     Raises: DataDirectoryError, OSError.
     """
     disk.make_directory(directory)
+    finish_install(disk, directory)
     names = disk.names(directory)
     for name in names:
         if name.endswith(NEW_SUFFIX):
@@ -93,6 +93,7 @@ def recover(
             if found.checkpoint is None and CHECKPOINT_NAME in names:
                 files.remove(CHECKPOINT_NAME)
         mark = files.keep_only(found)
+        discard_fetched_if_older(disk, directory, group_id, found.last)
         if noted is not None and noted.is_cold:
             note_damage(disk, directory, Damage(reason=noted.reason))
     except BaseException:
@@ -140,7 +141,7 @@ class _Found:
     segments: list[Segment] = field(default_factory=list[Segment])
     terms: TermStarts = field(default_factory=TermStarts)
     configuration: bytes | None = None
-    configuration_index: Index = NO_ENTRY
+    configuration_index: Index = NO_INDEX
     configuration_before: bytes | None = None
     applied_end: Place = BEGIN
     term: Term = NO_TERM

@@ -117,10 +117,15 @@ def segment_indexes(names: Sequence[str]) -> list[Index]:
 def create_segment(disk: Disk, directory: str, group_id: GroupId, plan: SegmentPlan, mark: Mark) -> DiskFile:
     """A preallocated file with its header, durable under its name before this returns. Raises: OSError."""
     assert plan.file_bytes < FILE_BYTES_MAX, f"segment of {plan.file_bytes} bytes, below {FILE_BYTES_MAX}"
+    head = segment_head(group_id, plan, mark)
+    return create_durably(disk, f"{directory}/{segment_name(plan.first_index)}", plan.file_bytes, [head])
+
+
+def segment_head(group_id: GroupId, plan: SegmentPlan, mark: Mark) -> bytes:
+    """The header page of a new segment."""
     fixed = FIXED.pack(SEGMENT_MAGIC, SEGMENT_FORMAT, group_id, plan.first_index, plan.file_bytes)
     head = (fixed + CRC.pack(crc32c(fixed))).ljust(MARK_POSITIONS[mark.sequence % 2], b"\0")
-    content = (head + encode_mark(mark)).ljust(PAGE_BYTES, b"\0")
-    return create_durably(disk, f"{directory}/{segment_name(plan.first_index)}", plan.file_bytes, [content])
+    return (head + encode_mark(mark)).ljust(PAGE_BYTES, b"\0")
 
 
 def encode_mark(mark: Mark) -> bytes:
