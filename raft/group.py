@@ -19,6 +19,7 @@ from .configuration import Configuration, Peer
 from .core import Install, RaftCore, Ready
 from .errors import (
     ChangeInProgressError,
+    CorruptLogError,
     EntryTooLargeError,
     GroupStoppedError,
     LogBusyError,
@@ -66,6 +67,7 @@ from .writer import (
     EntryChanged,
     FilesClosed,
     HardStatePersisted,
+    NoteBadEntry,
     NoteDurable,
     Retry,
     SaveHardState,
@@ -475,6 +477,8 @@ class Group:
             logger.error("group %s: after it had stopped: %r", self.group_id, error)
             return
         logger.error("group %s stops at entry %s", self.group_id, self._applier.applied + 1, exc_info=error)
+        if isinstance(error, CorruptLogError) and self._has_others and not self._is_swapping:
+            self._services.writer.submit(NoteBadEntry(self._files, str(error)))
         self._stop(f"failed: {error!r}")
         self._services.on_failure(self.group_id, error)
 

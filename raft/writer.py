@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .damage import clear_damage
+from .damage import Damage, clear_damage, note_damage
 from .disk import NO_SPACE, DiskFile
 from .entries import matches
 from .group_files import ZEROS, GroupFiles
@@ -56,6 +56,14 @@ class NoteDurable:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteBadEntry:
+    """A durable entry was found damaged while serving: the next start reads all of the log, and peers heal it."""
+
+    files: GroupFiles
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ClearDamage:
     """The member is healed: everything it ever acknowledged is durable again."""
 
@@ -69,7 +77,7 @@ class CloseFiles:
     files: GroupFiles
 
 
-WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | ClearDamage | CloseFiles
+WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | NoteBadEntry | ClearDamage | CloseFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,8 @@ class LogWriter:
         for job in jobs:
             if isinstance(job, NoteDurable):
                 job.files.note_durable()
+            elif isinstance(job, NoteBadEntry):
+                note_damage(job.files.disk, job.files.directory, Damage(reason=job.reason, is_cold=True))
             elif isinstance(job, ClearDamage):
                 clear_damage(job.files.disk, job.files.directory)
             elif isinstance(job, CloseFiles):

@@ -15,7 +15,7 @@ from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.recovery import Recovered, recover
 from raft.segments import FIXED, segment_indexes
-from raft.writer import ClearDamage, NoteDurable
+from raft.writer import ClearDamage, CloseFiles, NoteBadEntry, NoteDurable
 from tests.raft.one_group import SEGMENT_BYTES, OneGroup
 from tests.raft.test_release import DIRECTORY, body
 from tests.raft.test_release import save as save_without_configuration
@@ -207,6 +207,18 @@ def test_damage_noted_while_serving_makes_the_next_start_read_everything() -> No
         found = open_again(disk)
         assert (found.is_damaged, found.log.last_index, found.checkpoint) == (True, 4, None)
     assert CHECKPOINT_NAME not in disk.names(DIRECTORY)
+
+
+def test_the_writer_notes_what_was_found_while_serving_before_it_closes_the_files() -> None:
+    disk = FaultyDisk()
+    one = written(disk)
+    save(one, 10)
+    spoil(disk, one, 5)
+    with pytest.raises(CorruptLogError) as found:
+        one.log.entries(Index(5), 100)
+    one.write(CloseFiles(one.files), NoteBadEntry(one.files, str(found.value)))
+    again = open_again(disk.crash(1))
+    assert (again.is_damaged, again.log.last_index) == (True, 4)
 
 
 def test_damage_that_was_noted_and_is_not_there_costs_only_a_replay() -> None:
