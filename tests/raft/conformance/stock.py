@@ -7,7 +7,7 @@ Nothing of the class is overridden; its two clocks (`monotonicTime`, `random`) a
 import pickle
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +105,7 @@ class StockCluster:
         self.rng = random.Random(self.seed)
 
     @contextmanager
-    def running(self) -> Iterator["StockCluster"]:
+    def running(self) -> Generator["StockCluster"]:
         with patch(f"{ENGINE}.monotonicTime", lambda: self.now_s), patch(f"{ENGINE}.random", self.rng):
             for name in "ABC":
                 self.members[name] = StockMember(name, "ABC".replace(name, ""), self.links, **self.conf)
