@@ -1,6 +1,11 @@
-"""One partition on the node that leads it: fulfils `interfaces.PartitionApi` over a shard's chain of write splits."""
+"""One partition on the node that leads it: fulfils `interfaces.PartitionApi` over a shard's chain of write splits.
 
-from collections.abc import Callable
+On a node that does not lead it, everything but the properties raises NotLeaderError with the leader and its epoch.
+A node that was deposed and does not know yet may show less than another already has, never something else; where that
+could send a client back, in ListOffsets and for an offset beyond the end, it asks for a majority first (`confirm`).
+"""
+
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 import numpy as np
@@ -11,6 +16,7 @@ from store.errors import BatchError
 from store.offset_index import BatchPlace, OffsetIndex
 
 from .admission import TopicPolicy, check_batch
+from .barriers import pass_barrier
 from .commands.splits import RaiseLogStart
 from .errors import (
     FencedLeaderEpochError,
@@ -47,7 +53,7 @@ class Partition:
 
     @property
     def leader_epoch(self) -> int:
-        return self._chain.newest.leader_epoch(self._shard.term)
+        return self._shard.leader_epoch(self._chain.newest)
 
     @property
     def log_start(self) -> int:
@@ -70,6 +76,8 @@ class Partition:
         now_ms: int,
         on_done: Callable[[Appended | Exception], None],
     ) -> None:
+        if not self._shard.is_leader:
+            raise self._not_leader()
         split = self._chain.splits[-1]
         if not split.is_admitting:
 
@@ -86,12 +94,23 @@ class Partition:
         self._shard.append(self._chain, batch, header, least_ms=least_ms, acks=acks, on_done=cast("OnDone", on_done))
         split.last_append_ms = now_ms
 
-    def read(self, offset: int, bytes_max: int, *, is_committed_only: bool = True) -> Fetched:
+    def read(self, offset: int, bytes_max: int, *, is_committed_only: bool = True) -> Fetched | Awaitable[Fetched]:
         """Both isolation levels show the same as long as there are no transactions."""
         del is_committed_only
         shard = self._shard
+        if offset > self._chain.splits[-1].committed_offset and shard.is_leader and not shard.is_alone:
+            # Who has this offset got it from a leader: maybe from one that came after this one.
+            return self._read_confirmed(offset, bytes_max)
+        return self._read(offset, bytes_max)
+
+    async def _read_confirmed(self, offset: int, bytes_max: int) -> Fetched:
+        await self.confirm()
+        return self._read(offset, bytes_max)
+
+    def _read(self, offset: int, bytes_max: int) -> Fetched:
+        shard = self._shard
         if not shard.is_leader:
-            raise NotLeaderError(shard.group.leader_or_none)
+            raise self._not_leader()
         if self._chain.is_dropped:
             raise UnknownPartitionError(f"{self.topic.name} was deleted")
         splits = self._chain.splits
@@ -106,6 +125,13 @@ class Partition:
             raise OffsetOutOfRangeError(offset, splits[0].first_offset, end)
         views = shard.read_batches(split, offset, bytes_max)
         return Fetched(views, sum(map(len, views)), end, end, log_start)
+
+    async def confirm(self) -> None:
+        """As `interfaces.PartitionApi`."""
+        self._check_leading()
+        await pass_barrier(self._shard)
+        # Whoever leads now answers for what is committed now.
+        self._check_leading()
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         return self._shard.watch(self._chain, on_change)
@@ -165,7 +191,12 @@ class Partition:
 
     def _check_leading(self) -> None:
         if not self._shard.is_leader:
-            raise NotLeaderError(self._shard.group.leader_or_none)
+            raise self._not_leader()
+
+    def _not_leader(self) -> NotLeaderError:
+        leader = self._shard.group.leader_or_none
+        epoch = -1 if leader is None else self.leader_epoch
+        return NotLeaderError(None if leader is None else int(leader), epoch, is_refusal=True)
 
     def _greatest_in(self, place: BatchPlace, first_offset: int) -> FoundOffset | None:
         """The first of the records with the greatest timestamp, of those from `first_offset` on."""

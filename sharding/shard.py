@@ -139,6 +139,11 @@ class Shard:
     def inflight_bytes(self) -> int:
         return self._inflight_bytes
 
+    @property
+    def is_alone(self) -> bool:
+        """This node is the only member that counts: nobody else can have led since."""
+        return len(self.group.configuration.voters) == 1
+
     def leader_epoch(self, split: WriteSplit) -> int:
         """The leader epoch of a partition whose newest split this is, by the term that this node knows of."""
         return split.leader_epoch(max(self.term, self.group.term, split.open_term))
