@@ -16,7 +16,8 @@ from .checkpoint import Checkpoint, CheckpointJob
 from .clock import Timer
 from .codec import HeartbeatResponseRow, HeartbeatRow, encode
 from .configuration import Configuration, Peer
-from .core import Install, RaftCore, Ready
+from .core import Install, Ready
+from .engines import Core
 from .errors import (
     ChangeInProgressError,
     CorruptLogError,
@@ -87,7 +88,7 @@ class Group:
     """A `RaftGroup`. Everything happens on the loop that made it; only the loop changes its state."""
 
     def __init__(
-        self, services: GroupServices, files: GroupFiles, recovered: Recovered, core: RaftCore, machine: StateMachine
+        self, services: GroupServices, files: GroupFiles, recovered: Recovered, core: Core, machine: StateMachine
     ) -> None:
         self._services = services
         self._files = files

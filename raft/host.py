@@ -14,9 +14,9 @@ from .checkpoint import CheckpointWriter
 from .clock import Clock, LoopClock
 from .codec import MessageKind, decode, decode_heartbeat_responses, decode_heartbeats
 from .configuration import Configuration, Peer, decode_configuration
-from .core import RaftCore
 from .core_state import CoreConfig, Timings
 from .disk import Disk
+from .engines import Core, Engine, new_core
 from .errors import (
     BadMessageError,
     CorruptLogError,
@@ -138,7 +138,12 @@ class RaftHost:
             self._unobserve = peers.observe(self._on_peer_up, self._on_peer_down)
 
     async def open_group(
-        self, group_id: GroupId, state_machine: StateMachine, *, founders: Sequence[Peer] | None = ALONE
+        self,
+        group_id: GroupId,
+        state_machine: StateMachine,
+        *,
+        founders: Sequence[Peer] | None = ALONE,
+        engine: Engine = Engine.NATIVE,
     ) -> Group:
         """Open the group's log, or found it; `restore` is called before this returns.
 
@@ -153,7 +158,10 @@ class RaftHost:
         try:
             recovered, files = await self._blocking(lambda: self._recover(group_id, founding))
             try:
-                group = self._make_group(group_id, recovered, files, state_machine, founding)
+                core = self._make_core(group_id, recovered, files, founding, engine)
+                if recovered.checkpoint is not None:
+                    state_machine.restore(recovered.checkpoint.state)
+                group = Group(self._services, files, recovered, core, state_machine)
                 self._check_open(None)
             except BaseException:
                 files.close()
@@ -227,14 +235,14 @@ class RaftHost:
         )
         return recovered, files
 
-    def _make_group(
+    def _make_core(
         self,
         group_id: GroupId,
         recovered: Recovered,
         files: GroupFiles,
-        machine: StateMachine,
         founding: Configuration | None,
-    ) -> Group:
+        engine: Engine,
+    ) -> Core:
         logged = self._logged_configuration(recovered.configuration, files.directory)
         configuration = logged or founding
         if self._peers is None and (configuration is None or configuration.peers != (self._self,)):
@@ -252,10 +260,7 @@ class RaftHost:
             timings=self._timings,
         )
         now_ms = self._clock.now_ms()
-        core = RaftCore(config, recovered.log, recovered.hard_state.state, self._random, now_ms)
-        if recovered.checkpoint is not None:
-            machine.restore(recovered.checkpoint.state)
-        return Group(self._services, files, recovered, core, machine)
+        return new_core(engine, config, recovered.log, recovered.hard_state.state, self._random, now_ms)
 
     def _logged_configuration(self, body: bytes | None, directory: str) -> Configuration | None:
         """Raises: CorruptLogError, ForeignDirectoryError."""

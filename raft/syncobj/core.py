@@ -18,6 +18,7 @@ from ..interfaces import Buffer, Index, MemberProgress, NodeId, Role, RoleChange
 from ..memberships import Memberships, next_step_or_none
 from ..messages import (
     AppendRequest,
+    Heartbeat,
     Message,
     Outgoing,
     PreVoteRequest,
@@ -183,7 +184,7 @@ class SyncObjCore:
             case _ if isinstance(message, ENGINE_MESSAGES):
                 self._engine.receive(sender, message, now_ms)
             case _:
-                pass  # of the other engine: nobody who sends it counts on an answer
+                pass  # an answer to what only the other engine asks, or files, which this one cannot take over
         self._settle()
 
     def take_messages(self) -> Sequence[Outgoing]:
@@ -405,7 +406,7 @@ def _begins_later_term(message: Message) -> bool:
     """Whether the engine itself decides what a later term in this message means."""
     if isinstance(message, PreVoteResponse):
         return message.is_granted
-    return isinstance(message, VoteRequest | AppendRequest | PreVoteRequest)
+    return isinstance(message, VoteRequest | AppendRequest | Heartbeat | PreVoteRequest)
 
 
 def _is_caught_up(member: Progress, state: CoreState) -> bool:

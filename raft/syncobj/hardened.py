@@ -29,6 +29,8 @@ from ..interfaces import Index, NodeId, Term
 from ..messages import (
     AppendRequest,
     AppendResponse,
+    Heartbeat,
+    HeartbeatResponse,
     Message,
     PreVoteRequest,
     PreVoteResponse,
@@ -52,6 +54,7 @@ ENGINE_MESSAGES = (
     VoteResponse,
     AppendRequest,
     AppendResponse,
+    Heartbeat,
     TimeoutNow,
 )
 
@@ -245,6 +248,8 @@ class HardenedSyncObj(SyncObj):
                 self._on_append_request(node, message)
             case AppendResponse():
                 self._on_append_response(node, message)
+            case Heartbeat():
+                self._on_heartbeat(node, message)
             case TimeoutNow():
                 if self.may_stand():
                     self._is_transfer = message.term == self._state.term
@@ -295,6 +300,21 @@ class HardenedSyncObj(SyncObj):
         self._SyncObj__onMessageReceived(
             node, heard | {"prevLogIdx": prev_index, "prevLogTerm": prev_term, "entries": rows}
         )
+
+    def _on_heartbeat(self, node: Node, message: Heartbeat) -> None:
+        """Leaders of the other engine say so little when there is nothing to send."""
+        state = self._state
+        if message.term < state.term:
+            state.send(node.id, HeartbeatResponse(state.term, 0))
+            return
+        self._heard_ms = self.now_ms
+        self._pre_votes.clear()
+        if message.term > state.term:
+            self._SyncObj__setCurrentTerm(message.term, None)
+        committed = self._clamped(message.committed, self._verified)
+        heard = {"type": "append_entries", "term": message.term, "commit_index": committed}
+        self._SyncObj__onMessageReceived(node, heard)
+        state.send(node.id, HeartbeatResponse(state.term, message.round))
 
     def _unknown_part(self, message: AppendRequest) -> tuple[Index, Term, list[Entry]] | None:
         """Behind which entry of ours what begins that we do not hold; None: we hold all of it."""
