@@ -140,8 +140,8 @@ class RaftGroup(Protocol):
         """
         ...
 
-    async def change(self, voters: "Sequence[Peer]") -> None:
-        """Bring the membership to exactly these voters, one step at a time; a new one first catches up as a learner.
+    async def change(self, voters: "Sequence[Peer]", learners: "Sequence[Peer]" = ()) -> None:
+        """Bring the membership to exactly these, one step at a time; a new voter first catches up as a learner.
 
         May be called again at any time, by a new leader too: it goes on from what the log says. Returns when the last
         step is committed. Raises: NotLeaderError, ChangeInProgressError.
