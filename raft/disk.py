@@ -132,6 +132,8 @@ class LocalDisk:
     def map(self, path: str) -> memoryview:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
+            if os.fstat(descriptor).st_size == 0:  # only damage makes one
+                return memoryview(b"")
             return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
         finally:
             os.close(descriptor)

@@ -89,6 +89,11 @@ def open_data_directory(path: str, node_id: NodeId, *, founds_alone: bool = True
     return _directory(path, node, descriptor)
 
 
+def read_node_file(path: str) -> NodeFile:
+    """Whose a directory is, without opening it. Raises: UnknownFormatError, DataDirectoryError, OSError."""
+    return _read(f"{path}/{NODE_NAME}")
+
+
 def note_promise(directory: DataDirectory, founders: Sequence[Peer]) -> DataDirectory:
     """Promise, durably and for ever, to found a cluster with these peers and no others. Blocks, shortly."""
     assert not directory.cluster_id, f"of cluster {directory.cluster_id}"

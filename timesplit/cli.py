@@ -21,9 +21,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "aggregate": ("aggregate", "Aggregates over a time range."),
         "splits": ("splits", "Time splits of a topic; seal the open one."),
         "groups": ("groups", "List, describe, delete consumer groups."),
+        "check": ("check", "Verify the data directory of a stopped node."),
     }
 )
-NOT_BUILT = ("query", "cluster", "users", "acls", "export", "sync", "check", "bench")
+NOT_BUILT = ("query", "cluster", "users", "acls", "export", "sync", "bench")
 
 
 class _Program(click.Group):
