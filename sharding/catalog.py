@@ -30,8 +30,9 @@ _NAME = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class NodeRecord(msgspec.Struct, array_like=True, frozen=True):
-    """`incarnation` rises with every start of the node; `host` is the label that replicas avoid to share.
+    """`host` is the label that replicas avoid to share.
 
+    `incarnation` rises with every start of the node; 0: it asked to join, and does not serve clients yet.
     The peer address is where the other nodes reach it; port 0 where a standalone node wrote the record.
     """
 
@@ -148,6 +149,9 @@ class Catalog:
         return None
 
     def register_node(self, node: NodeRecord) -> None:
+        known = self.nodes.get(node.node_id)
+        if node.incarnation == 0 and known is not None and known.disk_id == node.disk_id:
+            return
         self._changed()
         self.nodes[node.node_id] = node
 
@@ -160,7 +164,7 @@ class Catalog:
         return True
 
     def set_replicas(self, wanted: ShardRecord) -> ShardRecord | None:
-        """Want other replicas, maybe as a shard of another class; None unless the version is the present one's successor.
+        """Want other replicas, maybe as a shard of another class. None unless the version follows on the present one.
 
         A topic has the replication factor that all its shards have at least.
         """

@@ -96,10 +96,16 @@ class Changes:
         """
         if self._is_closing:
             raise ClosingError("the node is shutting down")
-        result = await self._around.router.submit(CATALOG_SHARD, command, may_repeat=may_repeat)
-        if not self._around.catalog_shard.is_leader:
-            await self.barrier()
-        return result
+        is_decided = True
+        try:
+            return await self._around.router.submit(CATALOG_SHARD, command, may_repeat=may_repeat)
+        except NotLeaderError:
+            is_decided = False
+            raise
+        finally:
+            # Also what is refused is refused for something that this node may not know yet.
+            if is_decided and not self._around.catalog_shard.is_leader:
+                await self.barrier()
 
     async def barrier(self) -> None:
         """Everything that the catalog decided before this call is applied here. Raises: NotLeaderError."""
@@ -132,6 +138,10 @@ class Changes:
                     for shard_id, replicas in enumerate(missing, next_id)
                 ]
                 await asyncio.gather(*(self.submit(CreateShard(one), may_repeat=True) for one in wanted))
+
+    @property
+    def has_slots(self) -> bool:
+        return all(kind in self._catalog.slots for kind in SLOT_KINDS)
 
     async def assign_slots(self) -> None:
         """Give the coordinator slots their shards, once. Raises: NotLeaderError."""

@@ -66,10 +66,13 @@ class Controller:
 
     async def _run(self) -> None:
         try:
-            # A host's label tells where replicas go: wait for it a little.
-            await self._bell.until(self._is_complete, REGISTRATION_TIMEOUT_S)
+            if not self._changes.has_slots:
+                # A host's label tells where replicas go: wait for it a little.
+                await self._bell.until(self._is_complete, REGISTRATION_TIMEOUT_S)
             while self._catalog_shard.is_leader and self._is_due:
                 self._is_due = False
+                if self._changes.has_slots:
+                    continue
                 try:
                     await self._changes.assign_slots()
                 except ClosingError:

@@ -93,6 +93,21 @@ class Fetched:
     log_start: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionPlacement:
+    """Who has a partition, for Metadata. `leader_id` -1: nobody leads, as far as this node knows.
+
+    `in_sync`: the replicas that are live and have what is committed, as the leader sees it; elsewhere, those that are
+    live. `offline`: the replicas that this node cannot reach.
+    """
+
+    leader_id: int
+    leader_epoch: int
+    replicas: Sequence[int]
+    in_sync: Sequence[int]
+    offline: Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class FoundOffset:
     offset: int
@@ -187,6 +202,13 @@ class PartitionApi(Protocol):
         """Batches from `offset` on, about `bytes_max` bytes but at least one batch if there is any.
 
         Awaitable where bytes must be made (views). Raises: OffsetOutOfRangeError, NotLeaderError.
+        """
+        ...
+
+    async def confirm(self) -> None:
+        """Returns when nobody else can have led the partition before this call: what is shown now is the latest.
+
+        Raises: NotLeaderError, TimedOutError.
         """
         ...
 
@@ -344,11 +366,26 @@ class NodeApi(Protocol):
         ...
 
     def leader_of(self, topic: Topic, index: int) -> tuple[int, int, Sequence[int]]:
-        """(leader id or -1, leader epoch, replica ids), for Metadata. Raises: UnknownPartitionError."""
+        """(leader id or -1, leader epoch, replicas), for hints. Raises: UnknownPartitionError, UnknownTopicIdError."""
+        ...
+
+    def placement_of(self, topic: Topic, index: int) -> PartitionPlacement:
+        """Raises: UnknownPartitionError, UnknownTopicIdError."""
+        ...
+
+    def bounds_or_none(self, topic: Topic, index: int) -> tuple[int, int] | None:
+        """(log start, high watermark) as this node knows them, led here or not; None without a replica here."""
+        ...
+
+    async def append_elsewhere(self, topic: Topic, index: int, batch: memoryview) -> Appended:
+        """Admit one checked batch where the partition is led, acks=all.
+
+        Raises: NotLeaderError (`is_refusal`: nothing was stored), TimedOutError, and what admission refuses.
+        """
         ...
 
     def stream(self, name: str) -> StreamApi:
-        """Raises: UnknownTopicError, InvalidRequestError (a view)."""
+        """Raises: UnknownTopicError, InvalidRequestError (a view), NotReplicatedHereError."""
         ...
 
     async def allocate_producer_id(self) -> int: ...

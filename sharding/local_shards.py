@@ -16,8 +16,10 @@ class GroupHost(Protocol):
     """`raft.host.RaftHost` fulfils it.
 
     `founders`: who begins the group's log, if there is none on this disk: without them this node alone; None: it is
-    told by the group's leader.
+    told by the group's leader. `on_removed` is told of a group whose members do not have this node among them any more.
     """
+
+    on_removed: Callable[[GroupId], None]
 
     async def open_group(
         self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ...
@@ -46,6 +48,7 @@ class LocalShards:
         self._logger = logger
         self._shards: dict[int, Shard] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
+        self._is_closed = False
 
     @property
     def all(self) -> Mapping[int, Shard]:
@@ -54,6 +57,8 @@ class LocalShards:
 
     def follow(self) -> None:
         """Open what the catalog lists for this node and is not open."""
+        if self._is_closed:
+            return
         for record in self._catalog.shards.values():
             if self._is_ours(record) and record.shard_id not in self._shards and record.shard_id not in self._opening:
                 task = asyncio.get_running_loop().create_task(self._open(record), name=f"open shard {record.shard_id}")
@@ -65,7 +70,12 @@ class LocalShards:
         self.follow()
         await asyncio.gather(*self._opening.values())
 
+    def forget(self, shard_id: int) -> Shard | None:
+        """Its group has ended here; it may be opened again."""
+        return self._shards.pop(shard_id, None)
+
     async def close(self) -> None:
+        self._is_closed = True
         for task in self._opening.values():
             task.cancel()
         await asyncio.gather(*self._opening.values(), return_exceptions=True)

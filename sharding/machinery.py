@@ -7,7 +7,7 @@ for all (`controller`), and those who wait look again (`bell`). What was applied
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
 from raft.configuration import Peer
@@ -29,6 +29,7 @@ from .catalog_commands import (
     SetReplicas,
 )
 from .changes import Around, Changes
+from .cluster_view import ClusterView
 from .commands.command import At
 from .commands.splits import Drop, Open
 from .controller import Controller
@@ -36,6 +37,7 @@ from .coordinators.groups import Groups
 from .coordinators.slots import GroupSlots
 from .errors import NotLeaderError, ShardStoppedError
 from .local_shards import GroupHost, LocalShards
+from .membership import Membership, Surroundings
 from .placement import Member
 from .reconcile import Reconciler
 from .router import Router
@@ -43,6 +45,7 @@ from .shard import Shard, ShardSettings
 from .shard_state import Section
 
 CATALOG_GROUP = GroupId(0)
+REOPEN_PAUSE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class NodeSettings:
     partitions_max: int = 10_000
     shards_per_node: int = 2
     drain_timeout_ms: int = 5_000
+    replace_after_ms: int = 300_000
+    balance_ms: int = 10_000
     shard: ShardSettings = field(default_factory=ShardSettings)
 
 
@@ -93,6 +98,8 @@ class Machinery:
         self._logger = logger
         self._served: set[int] = set()
         self._topic_observers: list[Callable[[], None]] = []
+        self._node_observers: list[Callable[[], None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self.catalog = Catalog()
         self.catalog_shard = Shard(
@@ -134,6 +141,30 @@ class Machinery:
         self._controller = Controller(
             self.catalog_shard, self.changes, is_complete=self._is_complete, bell=self._bell, logger=logger
         )
+        self.membership = Membership(
+            Surroundings(
+                node_id=settings.node_id,
+                catalog=self.catalog,
+                catalog_shard=self.catalog_shard,
+                shards=self.shards,
+                members=self.members,
+                live_nodes=self.router.live_nodes,
+                submit=lambda command: self.changes.submit(command, may_repeat=True),
+                barrier=self.changes.barrier,
+                bell=self._bell,
+                logger=logger,
+            ),
+            replace_after_ms=settings.replace_after_ms,
+            balance_ms=settings.balance_ms,
+        )
+        self.view = ClusterView(
+            self.catalog,
+            self.router,
+            shards=lambda: {int(CATALOG_GROUP): self.catalog_shard, **self.shards},
+            peers=peers,
+            logger=logger,
+        )
+        host.on_removed = self._on_removed
 
     async def start(self) -> None:
         """Returns when the catalog is known and the shards are open; alone, when they are as the catalog wants them.
@@ -147,20 +178,25 @@ class Machinery:
             await self._until_catalog_known()
         self._observe_catalog()
         await self._opened.until_open()
-        if self._peers is None:
+        if self._is_alone:
             await self._until_all_is_led()
-        else:
+        if self._peers is not None:
             self._controller.start()
+            self.membership.start()
         self._serve_slots()
 
     async def stop(self) -> None:
         """Change nothing any more. What is half done goes on elsewhere, or here after the next start."""
         self._is_closing = True
         await self._controller.close()
+        await self.membership.close()
         await self.changes.close()
         await self._reconciler.close()
         await self.router.close()
         await self._opened.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Refuse what comes, let what is under way be committed, save checkpoints. The host is closed by its owner."""
@@ -183,6 +219,11 @@ class Machinery:
         """Call `observer` whenever topics, their settings, splits, manifests or shards may have changed."""
         self._topic_observers.append(observer)
         return lambda: self._topic_observers.remove(observer)
+
+    def observe_nodes(self, observer: Callable[[], None]) -> Callable[[], None]:
+        """Call `observer` whenever the registered nodes or their addresses may have changed."""
+        self._node_observers.append(observer)
+        return lambda: self._node_observers.remove(observer)
 
     def members(self) -> dict[int, Member]:
         """The nodes that may hold replicas: those that registered, and the members of group 0 that will."""
@@ -207,8 +248,15 @@ class Machinery:
             else:
                 return
 
+    @property
+    def _is_alone(self) -> bool:
+        """No other node has founded the cluster, or has joined it."""
+        me = self._settings.node_id
+        return self._peers is None or [int(one.node_id) for one in self.catalog_shard.group.configuration.peers] == [me]
+
     async def _until_all_is_led(self) -> None:
         """A node alone leads everything, and repairs what a crash left half done, before it serves."""
+        await self.catalog_shard.until_leading()
         await asyncio.gather(*(shard.until_leading() for shard in self.shards.values()))
         await self.changes.assign_slots()
         await self._opened.until_open()
@@ -258,16 +306,40 @@ class Machinery:
         shard.observe_restores(self._on_catalog_replaced)
         shard.observe_roles(lambda change: self._on_role(shard, change))
 
-    def _on_topic_command(self, _command: CreateTopic | DeleteTopic | Cut, result: object, _at: At) -> None:
+    def _on_topic_command(self, command: CreateTopic | DeleteTopic | Cut, result: object, _at: At) -> None:
         if isinstance(result, TopicRecord):
             self._reconciler.on_topic(result.topic_id, result.shards)
+            if isinstance(command, DeleteTopic) and self._groups is not None:
+                self._spawn(self._forget_offsets(self._groups, result.name))
         self._bell.ring()
+
+    async def _forget_offsets(self, groups: Groups, topic: str) -> None:
+        """Those that the groups led here have on a deleted topic, unless another of its name has come since."""
+        if self.catalog.topic_or_none(topic) is None:
+            await groups.forget_topic(topic)
 
     def _on_nodes_changed(self) -> None:
         self._opened.follow()
         self._serve_slots()
         self._controller.on_nodes_changed()
         self._bell.ring()
+        for observer in tuple(self._node_observers):
+            observer()
+
+    def _on_removed(self, group_id: GroupId) -> None:
+        """This node is no member of a group any more; what it has on its disk stays there."""
+        if group_id == CATALOG_GROUP:
+            self._logger.error("this node does not belong to the cluster any more: its catalog stands still")
+            return
+        shard = self._opened.forget(group_id)
+        if shard is not None:
+            self._reconciler.forget(shard)
+            if self._groups is not None and group_id in self._served:
+                self._served.discard(group_id)
+                self._groups.drop(shard)
+            self._tell_topic_observers()
+            # It may be wanted again already.
+            asyncio.get_running_loop().call_later(REOPEN_PAUSE_S, self._opened.follow)
 
     def _on_catalog_replaced(self) -> None:
         self._reconciler.on_catalog_replaced()
@@ -296,6 +368,16 @@ class Machinery:
 
     def _call_soon(self, callback: Callable[[], object], /) -> object:
         return asyncio.get_running_loop().call_soon(callback)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._logger.warning("offsets of a deleted topic are kept: %s", error)
 
     def _tell_topic_observers(self) -> None:
         for observer in tuple(self._topic_observers):

@@ -53,7 +53,18 @@ from .errors import (
     UnknownTopicError,
     UnknownTopicIdError,
 )
-from .interfaces import ConfigEntry, NewTopic, NodeAddress, PartitionApi, StreamApi, Topic
+from .forwarding import Forwarding
+from .interfaces import (
+    Appended,
+    ClusterDescription,
+    ConfigEntry,
+    NewTopic,
+    NodeAddress,
+    PartitionApi,
+    PartitionPlacement,
+    StreamApi,
+    Topic,
+)
 from .local_shards import GroupHost
 from .machinery import CATALOG_GROUP, Machinery, NodeSettings
 from .partition import Partition
@@ -118,6 +129,7 @@ class Node:
         self._is_closing = False
         self._producer_ids = range(0)
         self._time: TimeServices | None = None
+        self._forwarding = Forwarding(self, peers)
 
     # Life.
 
@@ -183,7 +195,7 @@ class Node:
         return self._groups
 
     def nodes(self) -> list[NodeAddress]:
-        return [_address_of(record) for _, record in sorted(self._catalog.nodes.items())]
+        return [_address_of(record) for _, record in sorted(self._catalog.nodes.items()) if record.incarnation]
 
     def topics(self) -> list[Topic]:
         return self._topics.all()
@@ -298,14 +310,42 @@ class Node:
             shard, chain = self._changes.place(record, index)
         except NotLeaderError as error:
             # Another node leads, as far as this one was told, and may be ahead; here it is not opened yet.
-            leader = -1 if error.leader_id in {None, self.node_id} else error.leader_id
-            return leader, -1, replicas
+            leader = error.leader_id
+            return (-1 if leader is None or leader == self.node_id else leader), -1, replicas
         epoch = shard.leader_epoch(chain.newest)
         leader = shard.group.leader_or_none
         # Before the term's no-op is applied, nobody may be sent here.
         if leader is None or (int(leader) == self.node_id and not shard.is_leader):
             return -1, epoch, replicas
         return int(leader), epoch, replicas
+
+    def placement_of(self, topic: Topic, index: int) -> PartitionPlacement:
+        leader_id, leader_epoch, replicas = self.leader_of(topic, index)
+        live = self._router.live_nodes()
+        record = self._changes.listed((self._topics.viewed(topic) if topic.is_view else topic).topic_id.bytes)
+        shard = self._shards.get(record.shards[index])
+        in_sync = [one for one in replicas if one in live]
+        if shard is not None and shard.is_leader:
+            applied = shard.group.applied
+            behind = {int(one.node_id) for one in shard.group.progress() if one.match < applied and not one.is_live}
+            in_sync = [one for one in in_sync if one not in behind]
+        return PartitionPlacement(
+            leader_id=leader_id,
+            leader_epoch=leader_epoch,
+            replicas=replicas,
+            in_sync=in_sync,
+            offline=[one for one in replicas if one not in live],
+        )
+
+    def bounds_or_none(self, topic: Topic, index: int) -> tuple[int, int] | None:
+        try:
+            _, chain = self._place_of(topic, index)
+        except NotLeaderError:
+            return None
+        return chain.newest.log_start, chain.newest.committed_offset
+
+    async def append_elsewhere(self, topic: Topic, index: int, batch: memoryview) -> Appended:
+        return await self._forwarding.append(topic, index, batch)
 
     def stream(self, name: str) -> StreamApi:
         topic = self._topics.get(name)
@@ -335,6 +375,16 @@ class Node:
         if record is None:
             raise CoordinatorNotAvailableError(f"the {kind} slot of {key!r} has no leader now")
         return _address_of(record)
+
+    async def cluster(self) -> ClusterDescription:
+        return await self._machinery.view.describe(self.cluster_id, self.node_id, self._catalog.nodes)
+
+    async def grow(self, replication_factor: int = REPLICATION_FACTOR_DEFAULT) -> list[int]:
+        """Want that many replicas of every shard, as far as there are nodes; the shards that change.
+
+        They grow in the background, without a pause for clients. Raises: NotLeaderError, ClosingError.
+        """
+        return await self._machinery.membership.grow(replication_factor)
 
     # For the parts above the shards.
 
@@ -407,6 +457,10 @@ class Node:
     def observe_topics(self, observer: Callable[[], None]) -> Callable[[], None]:
         """Call `observer` whenever topics, their settings, splits or manifests may have changed; returns the undo."""
         return self._machinery.observe_topics(observer)
+
+    def observe_nodes(self, observer: Callable[[], None]) -> Callable[[], None]:
+        """Call `observer` whenever nodes (`catalog.nodes`) may have changed; returns the undo."""
+        return self._machinery.observe_nodes(observer)
 
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None:
         """End the topic's open split and open the next one: (number of the ended split, its end per partition).

@@ -62,6 +62,11 @@ class Reconciler:
         if shard.is_leader:
             self._look_at(shard, None)
 
+    def forget(self, shard: Shard) -> None:
+        """It is not on this node any more."""
+        if self._shards.get(shard.shard_id) is shard:
+            del self._shards[shard.shard_id]
+
     def on_topic(self, topic_id: bytes, shard_ids: Iterable[int] | None) -> None:
         """A topic was created, cut or deleted; None: nobody remembers where it was."""
         for shard_id in self._shards if shard_ids is None else {*shard_ids} & self._shards.keys():

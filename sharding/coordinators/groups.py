@@ -57,7 +57,7 @@ class Groups:
             limits=limits, clock=clock, wall_ms=wall_ms, new_id=new_id, deadlines=self._deadlines
         )
         self._places: dict[int, _Place] = {}
-        self._undo: list[Callable[[], None]] = []
+        self._undo: dict[int, Callable[[], None]] = {}
         self._is_closed = False
 
     def serve(self, shard: Shard, slots: Iterable[int]) -> None:
@@ -73,14 +73,22 @@ class Groups:
             if change.role is Role.LEADER:
                 self._load(mine)
 
-        self._undo.append(shard.observe_roles(on_role))
+        self._undo[shard.shard_id] = shard.observe_roles(on_role)
         if shard.is_leader:
             self._load(mine)
+
+    def drop(self, shard: Shard) -> None:
+        """The shard is not on this node any more."""
+        self._undo.pop(shard.shard_id)()
+        gone = [number for number, place in self._places.items() if place.shard is shard]
+        self._stop(gone, NotCoordinatorError(f"shard {shard.shard_id} is on other nodes"))
+        for number in gone:
+            del self._places[number]
 
     def close(self) -> None:
         """Whoever waits is told ClosingError; later requests too."""
         self._is_closed = True
-        for undo in self._undo:
+        for undo in self._undo.values():
             undo()
         self._undo.clear()
         self._stop(self._places, ClosingError("the node is shutting down"))

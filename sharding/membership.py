@@ -1,0 +1,275 @@
+"""Who belongs to a shard's group: what the catalog wants, carried out by whoever leads the group, a step at a time.
+
+Every node looks at the groups that it leads, once a second and whenever the catalog changed:
+
+- The members are not the wanted ones: after a fresh barrier on the catalog (an old one may want what was given up
+  since) the group changes. It does so by one voter at a time; who joins first catches up, who is on another disk first
+  leaves.
+- They are, and the preferred leader is another live node that has caught up: leadership is handed to it, if nothing
+  of that kind happened here for `balance_ms`.
+
+The leader of the catalog also replaces nodes that were not heard of for `replace_after_ms`, one shard at a time, and
+only where a majority of the replicas is live: another node becomes wanted in the place of the dead one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+
+from raft.configuration import Peer
+from raft.errors import RaftError
+from raft.interfaces import NodeId
+
+from .bell import Bell
+from .catalog import Catalog, ShardRecord
+from .catalog_commands import SetReplicas
+from .commands.command import Command
+from .errors import ShardingError
+from .placement import Members, replacement_or_none, replica_loads
+from .shard import Shard
+
+LOOK_S = 1.0
+RETRY_PAUSE_S = 1.0
+CATALOG_VOTERS_MAX = 3
+BEHIND_ENTRIES_MAX = 64
+
+
+class Wanted(NamedTuple):
+    voters: tuple[Peer, ...]
+    learners: tuple[Peer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What membership needs of its node. `submit`: a command of the catalog; `barrier` makes this node's copy fresh."""
+
+    node_id: int
+    catalog: Catalog
+    catalog_shard: Shard
+    shards: Mapping[int, Shard]
+    members: Callable[[], Members]
+    live_nodes: Callable[[], set[int]]
+    submit: Callable[[Command], Awaitable[object]]
+    barrier: Callable[[], Awaitable[None]]
+    bell: Bell
+    logger: logging.Logger
+
+
+class Membership:
+    """Owns the task that looks, and one for each group whose members change."""
+
+    def __init__(self, around: Surroundings, *, replace_after_ms: int, balance_ms: int) -> None:
+        """`balance_ms` 0: leadership stays where it is."""
+        self._around = around
+        self._replace_after_s = replace_after_ms / 1000
+        self._balance_s = balance_ms / 1000
+        self._changing: dict[int, asyncio.Task[None]] = {}
+        self._transfer: asyncio.Task[None] | None = None
+        self._balanced_at = 0.0
+        # When this node last saw others go, and when it began to look.
+        self._seen_live: dict[int, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._balanced_at = self._now()
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="membership")
+
+    async def close(self) -> None:
+        tasks = [one for one in (self._task, self._transfer, *self._changing.values()) if one is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def grow(self, replication_factor: int) -> list[int]:
+        """Want more replicas of every shard that has fewer than that; the shards that change.
+
+        Raises: NotLeaderError, ClosingError.
+        """
+        around = self._around
+        changed: list[int] = []
+        for shard_id in sorted(around.catalog.shards):
+            record = around.catalog.shards[shard_id]
+            replicas = list(record.replicas)
+            while len(replicas) < replication_factor:
+                loads = replica_loads(around.catalog)
+                chosen = replacement_or_none(replicas, -1, around.members(), loads)
+                if chosen is None:
+                    break
+                replicas.append(chosen)
+            if len(replicas) > len(record.replicas):
+                await self._want(record, replicas, replication_factor=len(replicas))
+                changed.append(shard_id)
+        return changed
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                self._look()
+                await self._replace_dead()
+            except (ShardingError, RaftError) as error:
+                self._around.logger.warning("the replicas are not where they should be yet: %s", error)
+                await asyncio.sleep(RETRY_PAUSE_S)
+            except Exception:
+                self._around.logger.exception("looking after members failed")
+                await asyncio.sleep(RETRY_PAUSE_S)
+            await self._around.bell.wait(LOOK_S)
+
+    def _look(self) -> None:
+        for shard in (self._around.catalog_shard, *self._around.shards.values()):
+            if shard.is_leader and shard.shard_id not in self._changing:
+                wanted = self._wanted_or_none(shard)
+                if wanted is not None and not _is_settled(shard, wanted):
+                    task = asyncio.get_running_loop().create_task(
+                        self._change(shard), name=f"members of shard {shard.shard_id}"
+                    )
+                    self._changing[shard.shard_id] = task
+        self._balance()
+
+    def _wanted_or_none(self, shard: Shard) -> Wanted | None:
+        """None: the nodes that are wanted are not all known, or too few of them are live to change anything."""
+        around = self._around
+        members = around.members()
+        if shard is around.catalog_shard:
+            return self._wanted_of_catalog(members)
+        record = around.catalog.shards.get(shard.shard_id)
+        if record is None or not all(one in members for one in record.replicas):
+            return None
+        return Wanted(tuple(members[one].peer for one in record.replicas))
+
+    def _wanted_of_catalog(self, members: Members) -> Wanted | None:
+        """All nodes follow the catalog; up to three of them vote, and those who do go on doing so while they live."""
+        present = {peer.node_id for peer in self._around.catalog_shard.group.configuration.voters}
+        dead = {one for one in members if self._is_dead(one)}
+        ranked = sorted(members, key=lambda one: (one in dead, NodeId(one) not in present, one))
+        voters = ranked[:CATALOG_VOTERS_MAX]
+        return Wanted(
+            tuple(members[one].peer for one in sorted(voters)),
+            tuple(members[one].peer for one in sorted(ranked[CATALOG_VOTERS_MAX:])),
+        )
+
+    async def _change(self, shard: Shard) -> None:
+        """Until its members are the wanted ones, or it is led elsewhere; what is wanted meanwhile is followed."""
+        try:
+            while shard.is_leader:
+                await self._around.barrier()
+                wanted = self._wanted_or_none(shard)
+                if wanted is None or _is_settled(shard, wanted):
+                    return
+                await self._change_to(shard, wanted)
+        except (ShardingError, RaftError) as error:
+            self._around.logger.info("shard %d: its members do not change now: %s", shard.shard_id, error)
+            await asyncio.sleep(RETRY_PAUSE_S)
+        except Exception:
+            self._around.logger.exception("shard %d: the change of its members failed", shard.shard_id)
+            await asyncio.sleep(RETRY_PAUSE_S)
+        finally:
+            del self._changing[shard.shard_id]
+
+    async def _change_to(self, shard: Shard, wanted: Wanted) -> None:
+        """Returns when that is so, or something else is wanted."""
+        group = shard.group
+        self._around.logger.info("shard %d: members become %s", shard.shard_id, _names(wanted))
+        change = group.change(wanted.voters, wanted.learners) if wanted.learners else group.change(wanted.voters)
+        changing = asyncio.ensure_future(change)
+        try:
+            while not changing.done() and self._wanted_or_none(shard) == wanted:
+                await asyncio.wait([changing], timeout=LOOK_S)
+        finally:
+            if not changing.done():
+                changing.cancel()
+                await asyncio.gather(changing, return_exceptions=True)
+        if not changing.cancelled():
+            changing.result()
+
+    # Leader balance.
+
+    def _balance(self) -> None:
+        if not self._balance_s or self._now() - self._balanced_at < self._balance_s:
+            return
+        if self._transfer is not None and not self._transfer.done():
+            return
+        for shard in self._around.shards.values():
+            preferred = self._preferred_or_none(shard)
+            if preferred is not None:
+                self._balanced_at = self._now()
+                self._transfer = asyncio.get_running_loop().create_task(self._hand_over(shard, preferred))
+                return
+
+    def _preferred_or_none(self, shard: Shard) -> NodeId | None:
+        """Whom a shard that is led here goes to, if it should and can."""
+        record = self._around.catalog.shards.get(shard.shard_id)
+        if not shard.is_leader or record is None or record.replicas[0] == self._around.node_id:
+            return None
+        preferred = NodeId(record.replicas[0])
+        for one in shard.group.progress():
+            is_near = shard.group.applied - one.match <= BEHIND_ENTRIES_MAX
+            if one.node_id == preferred and one.is_voter and one.is_live and is_near:
+                return preferred
+        return None
+
+    async def _hand_over(self, shard: Shard, to: NodeId) -> None:
+        try:
+            await shard.group.transfer(to)
+        except RaftError as error:
+            self._around.logger.info("shard %d stays here: %s", shard.shard_id, error)
+
+    # Dead nodes.
+
+    def _is_dead(self, node_id: int) -> bool:
+        """Not heard of for so long that its replicas are replaced. This node counts from when it began to look."""
+        now = self._now()
+        if node_id in self._around.live_nodes():
+            self._seen_live[node_id] = now
+        return now - self._seen_live.setdefault(node_id, now) >= self._replace_after_s
+
+    async def _replace_dead(self) -> None:
+        """Want another node in the place of a dead one, in one shard."""
+        around = self._around
+        members = around.members()
+        dead = {one for one in members if self._is_dead(one)}
+        if not dead or not around.catalog_shard.is_leader:
+            return
+        live = {one: member for one, member in members.items() if one in around.live_nodes()}
+        loads = replica_loads(around.catalog)
+        for record in around.catalog.shards.values():
+            gone = [one for one in record.replicas if one in dead]
+            if not gone or 2 * sum(one in live for one in record.replicas) <= len(record.replicas):
+                continue
+            chosen = replacement_or_none(record.replicas, gone[0], live, loads)
+            if chosen is not None:
+                # The survivors first: one of them leads already.
+                await self._want(record, [*(one for one in record.replicas if one != gone[0]), chosen])
+                around.logger.warning("shard %d: node %d takes the place of %d", record.shard_id, chosen, gone[0])
+                return
+
+    async def _want(
+        self, record: ShardRecord, replicas: Iterable[int], *, replication_factor: int | None = None
+    ) -> None:
+        wanted = msgspec.structs.replace(
+            record,
+            replicas=tuple(replicas),
+            version=record.version + 1,
+            replication_factor=replication_factor or record.replication_factor,
+        )
+        await self._around.submit(SetReplicas(wanted))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _is_settled(shard: Shard, wanted: Wanted) -> bool:
+    configuration = shard.group.configuration
+    return {*configuration.voters} == {*wanted.voters} and {*configuration.learners} == {*wanted.learners}
+
+
+def _names(wanted: Wanted) -> str:
+    learners = f" and learners {_ids(wanted.learners)}" if wanted.learners else ""
+    return f"voters {_ids(wanted.voters)}{learners}"
+
+
+def _ids(peers: Sequence[Peer]) -> str:
+    return ", ".join(str(peer.node_id) for peer in peers)

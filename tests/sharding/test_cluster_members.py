@@ -1,0 +1,185 @@
+"""Who belongs to a shard's group follows the catalog: nodes that join, die and come back empty; leaders go home."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from raft.configuration import Peer
+from raft.interfaces import NodeId
+from sharding.catalog import NodeRecord
+from sharding.interfaces import NewTopic
+from store.batches import Producer
+from tests.support.faulty_disk import FaultyDisk
+from tests.support.sharding_cluster import ShardingCluster, sharding_cluster
+from tests.support.virtual_loop import run_virtually
+
+
+def run(work: Coroutine[object, object, None]) -> None:
+    run_virtually(work)
+
+
+def members(cluster: ShardingCluster, shard_id: int) -> set[tuple[int, str]]:
+    """Voters, as the leader has them; empty without one."""
+    for member in cluster.running:
+        machinery = member.node._machinery
+        shard = machinery.catalog_shard if shard_id == 0 else machinery.shards.get(shard_id)
+        if shard is not None and shard.is_leader:
+            return {(int(peer.node_id), peer.disk_id) for peer in shard.group.configuration.voters}
+    return set()
+
+
+async def join(cluster: ShardingCluster, node_id: int, disk_id: str = "") -> None:
+    """A node with an empty disk, let in by one that runs."""
+    cluster.disks[node_id] = FaultyDisk(node_id)
+    cluster.disk_ids[node_id] = disk_id or f"disk-{node_id}"
+    record = NodeRecord(node_id, cluster.disk_ids[node_id].encode(), f"host{node_id}", "", 0, 0, None, 0)
+    await cluster.running[0].node.register_node(record)
+    await cluster.start(node_id)
+
+
+def ids(*node_ids: int) -> set[tuple[int, str]]:
+    return {(one, f"disk-{one}") for one in node_ids}
+
+
+def test_a_node_alone_gets_companions_and_its_shards_grow_when_asked() -> None:
+    async def story() -> None:
+        async with sharding_cluster(1) as cluster:
+            first = cluster.node(1)
+            await first.create_topic(NewTopic(name="t", partitions=2))
+            await cluster.append("t", b"0", producer=Producer(7, 0, 0))
+            await first.groups.commit("g", -1, "", None, {})
+            for node_id in (2, 3):
+                await join(cluster, node_id)
+            await cluster.until(lambda: members(cluster, 0) == ids(1, 2, 3), what="group 0 has three voters")
+            assert cluster.node(3).topic("t").replication_factor == 1
+            assert members(cluster, 1) == ids(1), "nothing grows by itself"
+            wide = await cluster.node(2).create_topic(NewTopic(name="wide"))
+            assert wide.replication_factor == 3
+            assert await cluster.node(3).grow() == [1, 2]
+            await cluster.until(lambda: members(cluster, 1) == members(cluster, 2) == ids(1, 2, 3), what="both grew")
+            assert {member.node.topic("t").replication_factor for member in cluster.running} == {3}
+            await cluster.crash(1)
+            again = await cluster.append("t", b"0", producer=Producer(7, 0, 0))
+            assert (again.base_offset, again.is_duplicate) == (0, True)
+            assert [row.value for row in (await cluster.until_led("t")).records("t")] == [b"0"]
+
+    run(story())
+
+
+def test_a_dead_node_is_replaced_where_there_is_another_one() -> None:
+    async def story() -> None:
+        async with sharding_cluster(4, replace_after_ms=20_000) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t", partitions=8))
+            for index in range(8):
+                await cluster.append(topic, b"%d" % index, index=index)
+            await cluster.crash(2)
+            await asyncio.sleep(10)
+            records = cluster.node(1).catalog.shards
+            assert any(2 in record.replicas for record in records.values()), "not before its time"
+            await cluster.until(
+                lambda: not any(2 in cluster.node(1).catalog.shards[one].replicas for one in records),
+                limit_s=120,
+                what="node 2 is wanted nowhere",
+            )
+            for shard_id in records:
+                wanted = ids(*cluster.node(1).catalog.shards[shard_id].replicas)
+                await cluster.until(lambda: members(cluster, shard_id) == wanted, what=f"shard {shard_id} follows")  # noqa: B023
+                await cluster.until_equal(shard_id)
+            # It comes back, and is told that it has no replica any more.
+            await cluster.start(2)
+            await cluster.until(lambda: not cluster.node(2).shards, what="nothing of it is left open")
+            for index in range(8):
+                assert (await cluster.append(topic, b"again", index=index)).base_offset == 1
+
+    run(story())
+
+
+def test_a_wiped_node_comes_back_as_another_peer_and_gets_everything_again() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t", partitions=6))
+            for index in range(6):
+                await cluster.append(topic, b"%d" % index, index=index)
+            await cluster.crash(2)
+            await asyncio.sleep(2)
+            await join(cluster, 2, "new-disk")
+            wanted = ids(1, 3) | {(2, "new-disk")}
+            for shard_id in (0, *cluster.node(1).catalog.shards):
+                await cluster.until(lambda: members(cluster, shard_id) == wanted, what=f"shard {shard_id} has it again")  # noqa: B023
+            for shard_id in cluster.node(1).catalog.shards:
+                await cluster.until_equal(shard_id)
+            await cluster.crash(1)
+            for index in range(6):
+                assert (await cluster.append(topic, b"x", index=index)).base_offset == 1
+
+    run(story())
+
+
+def test_leadership_goes_back_to_the_preferred_node_in_its_own_time() -> None:
+    async def story() -> None:
+        async with sharding_cluster(balance_ms=2_000) as cluster:
+            await cluster.crash(2)
+            await asyncio.sleep(3)
+            assert not any(cluster.node(1).leader_of_shard(one) == 2 for one in cluster.node(1).catalog.shards)
+            await cluster.start(2)
+            records = cluster.node(1).catalog.shards
+            await cluster.until(
+                lambda: all(cluster.node(1).leader_of_shard(one) == records[one].replicas[0] for one in records),
+                what="each shard is led by its preferred node",
+            )
+
+    run(story())
+
+
+def test_further_nodes_follow_the_catalog_as_learners() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await join(cluster, 4)
+            await cluster.until(lambda: 4 in cluster.node(1).catalog.nodes)
+            assert members(cluster, 0) == ids(1, 2, 3)
+            await cluster.node(4).create_topic(NewTopic(name="t", partitions=8))
+            assert cluster.node(4).topic("t").partition_count == 8
+            assert any(4 in record.replicas for record in cluster.node(1).catalog.shards.values())
+            for index in range(8):
+                await cluster.append("t", b"x", index=index)
+            await cluster.crash(1)
+            await cluster.until(lambda: len(members(cluster, 0)) == 3, what="another leads the catalog")
+            assert (await cluster.node(4).create_topic(NewTopic(name="u"))).replication_factor == 3
+
+    run(story())
+
+
+def test_the_cluster_is_described_the_same_by_every_node() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t", partitions=6))
+            await cluster.append("t", b"x")
+            await asyncio.sleep(0.5)
+            found = await asyncio.gather(*(cluster.node(one).cluster() for one in (1, 2, 3)))
+            for one, description in zip((1, 2, 3), found, strict=True):
+                assert description.node_id == one
+                assert description.controller_id == found[0].controller_id
+                assert [(node.address.node_id, node.is_live, node.host) for node in description.nodes] == [
+                    (1, True, "host1"), (2, True, "host2"), (3, True, "host3"),
+                ]  # fmt: skip
+                assert description.shards == found[0].shards
+                assert [shard.shard_id for shard in description.shards] == list(range(7))
+                for shard in description.shards:
+                    assert shard.leader_id > 0
+                    assert sorted(shard.wanted) == [replica.node_id for replica in shard.replicas] == [1, 2, 3]
+                    assert all(replica.match >= shard.applied and replica.is_voter for replica in shard.replicas)
+            assert sum(shard.partition_count for shard in found[0].shards) == 6
+            cluster.network.isolate(NodeId(3))
+            await asyncio.sleep(4)
+            alone = await cluster.node(3).cluster()
+            assert {shard.leader_id for shard in alone.shards} == {-1}
+            assert [node.is_live for node in alone.nodes] == [False, False, True]
+            seen = await cluster.node(1).cluster()
+            assert {shard.leader_id for shard in seen.shards} <= {1, 2}
+            assert [node.is_live for node in seen.nodes] == [True, True, False]
+
+    run(story())
+
+
+def test_a_peer_is_a_node_on_a_disk() -> None:
+    record = NodeRecord(2, b"disk", "h", "k", 1, 2, None, 1)
+    assert record.peer == Peer(NodeId(2), "disk")
