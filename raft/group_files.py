@@ -11,7 +11,16 @@ from .disk import NO_SPACE, Disk, DiskFile
 from .hard_state import HardStateFile
 from .interfaces import GroupId, Index
 from .placed import Cut, PlacedEntry
-from .segments import Mark, SegmentPlan, create_segment, mark_after, read_segment_header, segment_name, write_mark
+from .segments import (
+    Mark,
+    SegmentPlan,
+    create_segment,
+    mark_after,
+    read_segment_header,
+    replace_mark,
+    segment_name,
+    write_mark,
+)
 
 ZEROS = memoryview(bytes(256 << 10))
 
@@ -77,8 +86,7 @@ class GroupFiles:
             self.mark = mark_after(own, sequence, self.durable)
             file = self.disk.open(path)
             try:
-                write_mark(file, self.mark)
-                file.sync()
+                replace_mark(file, self.mark)
             finally:
                 file.close()
 

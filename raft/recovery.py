@@ -23,10 +23,10 @@ from .segments import (
     clear_tail,
     mark_after,
     read_segment_header,
+    replace_mark,
     scan,
     segment_indexes,
     segment_name,
-    write_mark,
 )
 from .staged_files import discard_fetched_if_older, finish_install
 
@@ -292,5 +292,5 @@ class _Files:
         if own == found.mark and own.durable == durable:
             return own.sequence
         mark = mark_after(own, found.mark.sequence, durable)
-        write_mark(file, mark)
+        replace_mark(file, mark)
         return mark.sequence

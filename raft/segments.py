@@ -136,6 +136,13 @@ def write_mark(file: DiskFile, mark: Mark) -> None:
     file.write([encode_mark(mark)], MARK_POSITIONS[mark.sequence % 2])
 
 
+def replace_mark(file: DiskFile, mark: Mark) -> None:
+    """Write a mark of `mark_after`, durably: the one before may not be yet, and a power cut must not tear both."""
+    file.sync()
+    write_mark(file, mark)
+    file.sync()
+
+
 def mark_after(own: Mark, sequence: int, durable: Index) -> Mark:
     """A mark newer than `sequence` and than the file's own one, in the slot where that one is not: it may be torn."""
     above = max(own.sequence, sequence) + 1

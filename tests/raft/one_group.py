@@ -5,6 +5,7 @@ from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.log import SegmentLog, TermStarts
 from raft.placed import PlacedEntry
+from raft.recovery import recover
 from raft.segments import Mark
 from raft.writer import (
     AppendEntries,
@@ -40,6 +41,24 @@ class OneGroup:
         )
         self.writer = LogWriter()
         self.heard: list[Completion] = []
+
+    @classmethod
+    def opened(cls, disk: FaultyDisk) -> "OneGroup":
+        """As a new process finds it."""
+        found = recover(disk, "/g1", GroupId(1), SEGMENT_BYTES)
+        one = cls.__new__(cls)
+        plan = found.log.last_plan_or_none
+        one.log, one.writer, one.heard = found.log, LogWriter(), []
+        one.files = GroupFiles(
+            disk=disk,
+            directory="/g1",
+            group_id=GroupId(1),
+            hard_state=found.hard_state,
+            mark=found.mark,
+            plan=plan,
+            file=None if plan is None else disk.open(found.log.segment_path(plan.first_index)),
+        )
+        return one
 
     def append(self, *bodies: bytes | bytearray, term: int = 1) -> AppendEntries:
         first = self.log.last_index + 1
