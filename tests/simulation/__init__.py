@@ -1,0 +1,4 @@
+"""Whole nodes in one process, from one seed: virtual time, sick disks, bad networks, and checkers of what clients saw.
+
+`python -m tests.simulation --help`, or `make simulate SEEDS=100`. `run.simulate(seed, engine)` is one history.
+"""

@@ -1,0 +1,118 @@
+"""A disk of one simulated node, and the threads that work on it.
+
+The disk is `tests.support.faulty_disk`: what is not synced is torn at a power cut, sector by sector. Here it gets a
+speed, faults that come and go, and the rounds of the Raft host's threads at virtual times: a round's bytes are durable
+a while before anybody hears of it, and what is submitted meanwhile is the next round.
+"""
+
+import errno
+import random
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
+
+from .world import World
+
+Job = TypeVar("Job")
+
+
+class SimDisk(FaultyDisk):
+    """`on_cut` is called when the power goes off inside one of its calls."""
+
+    on_cut: Callable[[], None] | None = None
+
+    def go_off_if(self, is_last: bool) -> None:
+        if is_last and self.on_cut is not None:
+            self.on_cut()
+        super().go_off_if(is_last)
+
+    def cut_in(self, calls: int) -> None:
+        """Turn the power off within the disk's next calls."""
+        self.cut_at = self.call_count + calls
+
+    def fail_syncs(self) -> None:
+        self.sync_error = OSError(errno.EIO, "input/output error")
+
+    def paths(self) -> list[str]:
+        return [f"{directory}/{name}" for directory, found in sorted(self._seen.items()) for name in sorted(found)]
+
+    def flip(self, path: str, rng: random.Random) -> int | None:
+        """One bit of what was ever written into the file; returns its position. Zeros were never written."""
+        content = self.content(path)
+        end = len(content.rstrip(b"\0"))
+        if not end:
+            return None
+        at = rng.randrange(end)
+        content[at] ^= 1 << rng.randrange(8)
+        return at
+
+
+__all__ = ["FaultyFile", "PowerCutError", "SimDisk", "SimRunner", "Threads"]
+
+
+class Threads:
+    """The threads of one incarnation of a node. `slowness` multiplies what its disk takes."""
+
+    def __init__(self, world: World, name: str, random: random.Random, *, sync_s: float) -> None:
+        self.world = world
+        self.name = name
+        self.random = random
+        self.sync_s = sync_s
+        self.slowness = 1.0
+        self.is_dead = False
+
+    def runner(
+        self, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None], /
+    ) -> "SimRunner[Job]":
+        return SimRunner(self, name, handle, fail)
+
+    def delay_s(self) -> float:
+        return self.random.expovariate(1 / (self.sync_s * self.slowness))
+
+
+class SimRunner(Generic[Job]):
+    """Fulfils `raft.job_thread.JobRunner`: one round at a time."""
+
+    def __init__(
+        self, threads: Threads, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None]
+    ) -> None:
+        self._threads = threads
+        self._name = name
+        self._handle = handle
+        self._fail = fail
+        self._jobs: list[Job] = []
+        self._is_busy = False
+        self._has_ended = False
+
+    def submit(self, job: Job) -> None:
+        if self._has_ended:
+            return
+        self._jobs.append(job)
+        if not self._is_busy:
+            self._is_busy = True
+            self._threads.world.after(self._threads.delay_s(), self._round)
+
+    def stop(self) -> None:
+        self._round()
+        self._has_ended = True
+
+    def _round(self) -> None:
+        threads = self._threads
+        if threads.is_dead or self._has_ended:
+            return
+        jobs, self._jobs = self._jobs, []
+        if jobs:
+            threads.world.trace("disk", threads.name, self._name, len(jobs))
+            try:
+                self._handle(jobs)
+            except PowerCutError:
+                self._has_ended = True
+                return
+            except Exception as error:  # noqa: BLE001 - the top of a thread's double
+                self._has_ended = True
+                self._fail(error)
+                return
+        self._is_busy = bool(self._jobs)
+        if self._is_busy:
+            threads.world.after(threads.delay_s(), self._round)

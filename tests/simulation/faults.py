@@ -1,0 +1,248 @@
+"""What goes wrong, and when: a swarm of faults by the weights of the history's options, and the end of all of them."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from raft.interfaces import NodeId
+
+from .options import Options
+from .process import NodeProcess, Phase
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+
+class Nemesis:
+    """Runs in the operator's loop. Each fault ends by itself, or by `heal`."""
+
+    def __init__(self, cluster: "Cluster", options: Options) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.random = cluster.world.random("faults")
+        self._options = options
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_over = False
+
+    async def run(self, seconds: float) -> None:
+        """Inject faults for some time."""
+        kinds, weights = list(self._options.faults), list(self._options.faults.values())
+        end_s = self.world.now + seconds
+        while True:
+            await asyncio.sleep(min(self.random.expovariate(1 / self._options.fault_s), end_s - self.world.now))
+            if self.world.now >= end_s:
+                return
+            if kinds:
+                kind = self.random.choices(kinds, weights)[0]
+                if self.inject(kind):
+                    self.world.counts[kind] += 1
+                    self.world.trace("fault", kind)
+
+    def heal(self) -> None:
+        """No fault any more: what is down comes up, what is cut is whole, what is slow is fast."""
+        self._is_over = True
+        for task in self._tasks:
+            task.cancel()
+        self.cluster.network.heal()
+        self.cluster.network.slow_delay_s = 0.02
+        for process in self.cluster.processes:
+            process.keeps_running = True  # also one that is being stopped now
+            process.disk.no_space.clear()
+            process.disk.cut_at = None
+            process.resume()
+            if process.life is not None:
+                process.life.threads.slowness = 1.0
+            if process.disk.sync_error is not None:
+                process.crash(is_power_cut=True)
+            if process.phase is Phase.DOWN:
+                process.boot()
+
+    def inject(self, kind: str) -> bool:
+        """False: it does not fit now."""
+        inject = getattr(self, f"_{kind.replace(' ', '_')}")
+        return inject() is not False
+
+    # One node
+
+    def _kill(self) -> bool:
+        return self._crash(is_power_cut=False)
+
+    def _power_cut(self) -> bool:
+        return self._crash(is_power_cut=True)
+
+    def _crash(self, *, is_power_cut: bool) -> bool:
+        if (process := self._victim()) is None:
+            return False
+        process.crash(is_power_cut=is_power_cut)
+        self._later(self._while_s(), self._boot, process)
+        return True
+
+    def _power_cut_inside_a_disk_call(self) -> bool:
+        if (process := self._victim()) is None:
+            return False
+        process.disk.cut_in(self.random.choice([1, 2, 3, 5, 10, 30]))
+        self._later(self._while_s() + 0.5, self._boot, process)
+        return True
+
+    def _stop(self) -> bool:
+        if (process := self._victim()) is None or not process.is_up:
+            return False
+        process.stop()
+        self._later(self._while_s() + 1.0, self._boot, process)
+        return True
+
+    def _pause(self) -> bool:
+        if (process := self._victim()) is None:
+            return False
+        process.pause()
+        self._later(self.random.choice([0.1, 0.4, 1.2, 2.5]), process.resume)
+        return True
+
+    def _wall_clock_jump(self) -> bool:
+        process = self.random.choice(self.cluster.processes)
+        process.wall_skew_ms = self.random.choice([-1, 1]) * self.random.choice([100, 5_000, 3_600_000])
+        return True
+
+    def _slow_disk(self) -> bool:
+        if (process := self._victim()) is None or process.life is None:
+            return False
+        threads = process.life.threads
+        threads.slowness = self.random.choice([5.0, 30.0, 200.0])
+        self._later(self._while_s(), lambda: setattr(threads, "slowness", 1.0))
+        return True
+
+    def _disk_full(self) -> bool:
+        if (process := self._victim()) is None:
+            return False
+        disk = process.disk
+        disk.no_space |= set(self.random.choice([["create"], ["write"], ["create", "write"]]))
+        self._later(self._while_s(), disk.no_space.clear)
+        return True
+
+    def _failed_sync(self) -> bool:
+        if (process := self._victim()) is None or not process.is_up:
+            return False
+        process.disk.fail_syncs()
+        self._later(self._while_s() + 0.3, self._boot, process)
+        return True
+
+    def _bit_flip(self) -> bool:
+        """Of a node that may be sick: it goes down, comes back to other bytes, and must notice."""
+        sick = [
+            one
+            for one in self.cluster.processes
+            if one.node_id in self._options.sick and one.phase is not Phase.REFUSED
+        ]
+        if not sick:
+            return False
+        process = self.random.choice(sick)
+        process.crash(is_power_cut=self.random.random() < 0.5)
+        paths = [path for path in process.disk.paths() if path.endswith(".log") or self.random.random() < 0.1]
+        if not paths:
+            self._later(0.1, self._boot, process)
+            return False
+        path = self.random.choice(paths)
+        at = process.disk.flip(path, self.random)
+        process.is_damaged = True
+        self.world.trace("flip", process.node_id, path, at)
+        self._later(self._while_s(), self._boot, process)
+        return True
+
+    # All nodes
+
+    def _kill_all(self) -> bool:
+        return self._crash_all(is_power_cut=False)
+
+    def _power_cut_of_all(self) -> bool:
+        return self._crash_all(is_power_cut=True)
+
+    def _crash_all(self, *, is_power_cut: bool) -> bool:
+        for process in self.cluster.processes:
+            process.crash(is_power_cut=is_power_cut)
+            self._later(self._while_s(), self._boot, process)
+        return True
+
+    # The network
+
+    def _isolate(self) -> bool:
+        victim = self.random.choice(self._ids())
+        others = [one for one in self._ids() if one != victim]
+        return self._cut({(victim, one) for one in others} | {(one, victim) for one in others})
+
+    def _split(self) -> bool:
+        ids = self._ids()
+        side = set(self.random.sample(ids, self.random.randint(1, max(1, len(ids) - 1))))
+        return self._cut({(a, b) for a in ids for b in ids if (a in side) != (b in side)})
+
+    def _one_way(self) -> bool:
+        ids = self._ids()
+        victim = self.random.choice(ids)
+        is_deaf = self.random.random() < 0.5
+        others = self.random.sample(ids, self.random.randint(1, len(ids)))
+        return self._cut({(one, victim) if is_deaf else (victim, one) for one in others if one != victim})
+
+    def _bridge(self) -> bool:
+        """Two sides that see each other through one node only."""
+        ids = self._ids()
+        if len(ids) < 3:
+            return False
+        self.random.shuffle(ids)
+        _, *rest = ids
+        half = len(rest) // 2
+        return self._cut(
+            {(a, b) for a in rest[:half] for b in rest[half:]} | {(b, a) for a in rest[:half] for b in rest[half:]}
+        )
+
+    def _wild_network(self) -> bool:
+        if len(self._ids()) < 2:
+            return False
+        self.cluster.network.wildness = self.random.choice([0.01, 0.05, 0.2])
+        self._later(self._while_s(), lambda: setattr(self.cluster.network, "wildness", 0.0))
+        return True
+
+    def _slow_network(self) -> bool:
+        network = self.cluster.network
+        network.slow_delay_s = self.random.choice([0.1, 0.5])
+        self._later(self._while_s(), lambda: setattr(network, "slow_delay_s", 0.02))
+        return True
+
+    def _break_client_connections(self) -> bool:
+        process = self.random.choice(self.cluster.processes)
+        return self.cluster.sockets.cut_some(process.host_name, self.random.choice([0.3, 1.0])) > 0
+
+    def _cut(self, ways: set[tuple[NodeId, NodeId]]) -> bool:
+        if not ways:
+            return False
+        for way in sorted(ways):
+            self.cluster.network.cut(*way)
+        self._later(self._while_s() * 2, self.cluster.network.heal_some, ways)
+        return True
+
+    # How
+
+    def _ids(self) -> list[NodeId]:
+        return [process.peer.node_id for process in self.cluster.processes]
+
+    def _victim(self) -> NodeProcess | None:
+        """A process that runs; those that lead are hit more often."""
+        running = [one for one in self.cluster.processes if one.life is not None and one.phase is not Phase.REFUSED]
+        leading = [one for one in running if one.is_up and self.cluster.leads_something(one)]
+        if not running:
+            return None
+        return self.random.choice(leading if leading and self.random.random() < 0.5 else running)
+
+    def _while_s(self) -> float:
+        return self.random.choice([0.02, 0.2, 0.7, 1.5])
+
+    def _boot(self, process: NodeProcess) -> None:
+        if process.phase is Phase.DOWN:
+            process.boot()
+
+    def _later(self, delay_s: float, callback, *values: object) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(delay_s)
+            if not self._is_over:
+                callback(*values)
+
+        task = asyncio.get_running_loop().create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

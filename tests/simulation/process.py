@@ -1,0 +1,379 @@
+"""A node as a process: whole, below the sockets. Boots, crashes, pauses and stops; its disk outlives it.
+
+Everything that an operating system would give it is simulated: time, threads, disk of the log, network, the clients'
+connections. Runs of history (Parquet) lie in a real folder, which survives crashes as it is; the merge runs in line.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.kafka.server import KafkaServer
+from gateway.kafka.settings import KafkaSettings
+from raft.clock import LoopClock
+from raft.configuration import Peer
+from raft.errors import DataDirectoryError
+from raft.group import Group
+from raft.host import RaftHost, Surroundings
+from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, RaftGroup, RoleChange, StateMachine, Term
+from raft.peers import Peers
+from raft.settings import RaftSettings
+from sharding.coordinators.groups import Groups
+from sharding.coordinators.values import GroupLimits
+from sharding.interfaces import NodeAddress
+from sharding.node import Node, NodeParts, NodeSettings
+from sharding.sealing import SealingSettings
+from sharding.shard import ShardSettings
+from sharding.time_services import TimeServices, TimeSettings
+from store import merge_job
+from store.manifest import SplitManifest
+from store.merge_job import MergeJob
+
+from .disk import PowerCutError, SimDisk, Threads
+from .loops import ProcessLoop
+from .network import Network, SimLinks
+from .sockets import Sockets
+from .world import World
+
+if TYPE_CHECKING:
+    from .witness import Witness
+
+DIRECTORY = "/data/shards"
+KAFKA_PORT = 9092
+WALL_MS = 1_700_000_000_000
+T = TypeVar("T")
+
+
+class Phase(Enum):
+    DOWN = "down"
+    STARTING = "starting"
+    UP = "up"
+    REFUSED = "refused"  # it will not start on what it found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """What is the same for all nodes of a history."""
+
+    raft: RaftSettings
+    shards_per_node: int = 1
+    checkpoint_bytes: int = 8 << 10
+    has_time: bool = False
+    seal_check_ms: int = 500
+
+
+@dataclass(slots=True)
+class Life:
+    """One incarnation. `threads` and `loop` die with it."""
+
+    number: int
+    loop: ProcessLoop
+    threads: Threads
+    links: SimLinks | None = None
+    host: RaftHost | None = None
+    node: Node | None = None
+    kafka: KafkaServer | None = None
+    shards: dict[int, "WatchedMachine"] = field(default_factory=dict)
+    time: list[TimeServices] = field(default_factory=list)
+
+
+class WatchedMachine:
+    """A state machine that tells the witness what it is given."""
+
+    def __init__(self, machine: StateMachine, group_id: GroupId, node_id: int, witness: "Witness") -> None:
+        self.machine = machine
+        self._group_id = group_id
+        self._node_id = node_id
+        self._witness = witness
+        self.on_persisted = machine.on_persisted
+
+    def restore(self, state: bytes) -> None:
+        self.machine.restore(state)
+
+    def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
+        self._witness.on_apply(self._node_id, self._group_id, term, index, body)
+        self.machine.apply(term, index, body, place)
+
+    def on_role(self, change: RoleChange) -> None:
+        self._witness.on_role(self._node_id, self._group_id, change)
+        self.machine.on_role(change)
+
+
+class WatchedHost:
+    """Fulfils `sharding.local_shards.GroupHost`."""
+
+    def __init__(self, host: RaftHost, node_id: int, witness: "Witness") -> None:
+        self._host = host
+        self._node_id = node_id
+        self._witness = witness
+
+    async def open_group(
+        self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ()
+    ) -> RaftGroup:
+        watched = WatchedMachine(state_machine, group_id, self._node_id, self._witness)
+        return await self._host.open_group(group_id, watched, founders=founders)
+
+
+class NodeProcess:
+    """Owns the node's disk and its lives. All methods are called from outside its loop."""
+
+    def __init__(
+        self,
+        world: World,
+        peer: Peer,
+        founders: Sequence[Peer],
+        *,
+        options: NodeOptions,
+        network: Network,
+        sockets: Sockets,
+        witness: "Witness",
+        folder: Path | None,
+    ) -> None:
+        self.world = world
+        self.peer = peer
+        self.phase = Phase.DOWN
+        self.random = world.random(f"node {peer.node_id}")
+        self.disk = SimDisk(self.random.randrange(1 << 30))
+        self.disk.on_cut = self._on_cut
+        self.sync_s = self.random.choice([0.0005, 0.001, 0.003])
+        self.turn_s = self.random.choice([2e-6, 1e-5, 4e-5])
+        self.wall_skew_ms = self.random.randrange(-50, 51)
+        self.is_damaged = False
+        self.keeps_running = False
+        self.life: Life | None = None
+        self.refusal: Exception | None = None
+        self._lives = 0
+        self._founders = tuple(founders)
+        self._options = options
+        self._network = network
+        self._sockets = sockets
+        self._witness = witness
+        self._folder = folder
+
+    @property
+    def node_id(self) -> int:
+        return int(self.peer.node_id)
+
+    @property
+    def host_name(self) -> str:
+        return f"node{self.peer.node_id}"
+
+    @property
+    def is_up(self) -> bool:
+        return self.phase is Phase.UP
+
+    @property
+    def node_or_none(self) -> Node | None:
+        """While it serves."""
+        return self.life.node if self.life is not None and self.is_up else None
+
+    def wall_ms(self) -> int:
+        return WALL_MS + int(self.world.now * 1000) + self.wall_skew_ms
+
+    # What is done to it
+
+    def boot(self) -> None:
+        assert self.phase is Phase.DOWN, f"{self.host_name} is {self.phase.value}"
+        self._lives += 1
+        self.world.trace("boot", self.node_id, self._lives)
+        name = f"{self.host_name}.{self._lives}"
+        loop = self.world.new_loop(name, turn_s=self.turn_s, thread_s=0.0003)
+        loop.new_server = lambda factory, _host, _port: self._sockets.listen(loop, factory, self.host_name, KAFKA_PORT)
+        threads = Threads(self.world, name, self.random, sync_s=self.sync_s)
+        self.life = Life(self._lives, loop, threads)
+        self.phase = Phase.STARTING
+        loop.start(self._main(self.life))
+
+    def crash(self, *, is_power_cut: bool) -> None:
+        """Nothing of the process runs any more. After a power cut, what was not synced is what the disk made of it."""
+        if (life := self.life) is None:
+            return
+        self.world.trace("crash", self.node_id, is_power_cut)
+        self._witness.on_crash(self.node_id, life)
+        self._end(life)
+        if is_power_cut:
+            self.disk = self.disk.crash(self.random.randrange(1 << 30))
+            self.disk.on_cut = self._on_cut
+        else:
+            self.disk.revived()
+        self.disk.sync_error = None
+
+    def _end(self, life: Life) -> None:
+        life.loop.kill()
+        life.threads.is_dead = True
+        if life.links is not None:
+            life.links.die()
+        self._sockets.die(self.host_name)
+        self.life = None
+        if self.phase is not Phase.REFUSED:
+            self.phase = Phase.DOWN
+            if self.keeps_running:
+                self.world.after(0.1, lambda: self.boot() if self.phase is Phase.DOWN else None)
+
+    def _on_cut(self) -> None:
+        self.world.counts["power cut inside a disk call"] += 1
+        self.world.after(0, lambda: self.crash(is_power_cut=True))
+
+    def pause(self) -> None:
+        if self.life is not None:
+            self.world.trace("pause", self.node_id)
+            self.life.loop.pause()
+
+    def resume(self) -> None:
+        if self.life is not None and self.life.loop.is_paused:
+            self.world.trace("resume", self.node_id)
+            self.life.loop.resume()
+
+    def stop(self) -> None:
+        """As SIGTERM; it ends by itself, after a while."""
+        life = self.life
+        if life is not None and self.is_up:
+            self.world.trace("stop", self.node_id)
+            life.loop.call_soon_threadsafe(lambda: life.loop.create_task(self._stop(life)))
+
+    # Inside its loop
+
+    async def _main(self, life: Life) -> None:
+        try:
+            await self._start(life)
+        except (PowerCutError, asyncio.CancelledError):
+            raise
+        except DataDirectoryError as error:
+            self._refuse(life, error)
+        except Exception as error:  # noqa: BLE001 - the top of a process
+            if life.threads.is_dead or self.disk.sync_error is not None:
+                return
+            if not self.is_damaged:
+                self.world.problem(f"{self.host_name} does not start: {error!r}")
+            self._refuse(life, error)
+
+    def _refuse(self, life: Life, error: Exception) -> None:
+        if not self.is_damaged:
+            self.world.problem(f"{self.host_name} refuses its own disk: {error!r}")
+        self.world.trace("refused", self.node_id, type(error).__name__)
+        self.refusal = error
+        self.phase = Phase.REFUSED
+        self.world.after(0, lambda: self._end(life))
+
+    async def _start(self, life: Life) -> None:
+        options, loop = self._options, life.loop
+        life.links = SimLinks(self._network, self.peer, loop)
+        peers = Peers(life.links, options.raft.rpcs_max, LoopClock()) if len(self._founders) > 1 else None
+        life.host = RaftHost(
+            self.disk,
+            DIRECTORY,
+            self.peer,
+            peers=peers,
+            settings=options.raft,
+            on_failure=lambda group_id, error: self._on_failure(life, group_id, error),
+            surroundings=Surroundings(runners=life.threads.runner, blocking=self._blocking(life), random=self.random),
+        )
+        groups = Groups(
+            limits=GroupLimits(),
+            clock=LoopClock(),
+            wall_ms=self.wall_ms,
+            new_id=lambda: f"{self.random.getrandbits(64):016x}",
+            logger=logging.getLogger(f"groups {self.host_name}"),
+        )
+        node = Node(
+            NodeSettings(
+                node_id=self.node_id,
+                cluster_id="simulated",
+                disk_id=self.peer.disk_id.encode(),
+                founders=self._founders if len(self._founders) > 1 else (),
+                host=self.host_name,
+                auto_create_topics=False,
+                shards_per_node=options.shards_per_node,
+                shard=ShardSettings(checkpoint_bytes=options.checkpoint_bytes),
+                drain_timeout_ms=2_000,
+            ),
+            WatchedHost(life.host, self.node_id, self._witness),
+            now_ms=self.wall_ms,
+            random=self.random,
+            logger=logging.getLogger(f"node {self.host_name}"),
+            parts=NodeParts(groups=groups, time=self._time(life) if options.has_time else None),
+            peers=peers,
+        )
+        life.node = node
+        if peers is not None:
+            await peers.start()
+        await node.start()
+        life.kafka = KafkaServer(
+            node, KafkaSettings(), wall_ms=self.wall_ms, monotonic_ms=lambda: int(loop.time() * 1000)
+        )
+        await life.kafka.start(self.host_name, KAFKA_PORT)
+        await node.register(
+            NodeAddress(node_id=self.node_id, host=self.host_name, kafka_port=KAFKA_PORT, http_port=8080)
+        )
+        self.phase = Phase.UP
+        self.world.trace("up", self.node_id)
+
+    async def _stop(self, life: Life) -> None:
+        self.phase = Phase.STARTING
+        assert life.kafka is not None, "a node that is up has its door"
+        assert life.node is not None
+        assert life.host is not None
+        await life.kafka.close(1_000)
+        await life.node.close()
+        await life.host.close()
+        self.world.trace("stopped", self.node_id)
+        self.world.after(0, lambda: self.crash(is_power_cut=False) if self.life is life else None)
+
+    def _on_failure(self, life: Life, group_id: GroupId | None, error: Exception) -> None:
+        self.world.trace("failure", self.node_id, group_id, type(error).__name__)
+        if not isinstance(error, OSError) and not self.is_damaged:
+            self.world.problem(f"{self.host_name}: group {group_id} failed: {error!r}")
+        # As `timesplit.lifecycle`: the process ends. What a failed sync left behind is known after a power cycle only.
+        self.world.after(0.001, lambda: self.crash(is_power_cut=True) if self.life is life else None)
+
+    def _blocking(self, life: Life) -> Callable[[Callable[[], T]], Awaitable[T]]:
+        async def blocking(work: Callable[[], T], /) -> T:
+            await asyncio.sleep(life.threads.delay_s())
+            return work()
+
+        return blocking
+
+    def _time(self, life: Life) -> Callable[[Node], TimeServices]:
+        def made(node: Node) -> TimeServices:
+            assert self._folder is not None, "history needs a folder"
+            sealing = SealingSettings(
+                topics_folder=self._folder / self.host_name / "topics",
+                check_ms=self._options.seal_check_ms,
+                retry_ms=200,
+                run_merge=lambda job: self._merge(job, life),
+            )
+            services = TimeServices(
+                node, TimeSettings(sealing=sealing), logger=logging.getLogger(f"time {self.host_name}")
+            )
+            life.time.append(services)
+            return services
+
+        return made
+
+    async def _merge(self, job: MergeJob, life: Life) -> SplitManifest:
+        """The merge process, in line: the log's segments are put where it can read them."""
+        await asyncio.sleep(life.threads.delay_s())
+        self.world.counts["merges"] += 1
+        paths = sorted({part.path for part in job.slices})
+        for path in paths:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_bytes(self.disk.read(path))
+        try:
+            return merge_job.run(job)
+        finally:
+            for path in paths:
+                Path(path).unlink()
+
+
+def group_or_none(process: NodeProcess, group_id: int) -> Group | None:
+    """The group on this node, whatever phase it is in."""
+    if process.life is None or process.life.host is None:
+        return None
+    return process.life.host.group_or_none(GroupId(group_id))
+
+
+__all__ = ["DIRECTORY", "KAFKA_PORT", "NodeId", "NodeOptions", "NodeProcess", "Phase", "group_or_none"]

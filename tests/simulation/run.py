@@ -1,0 +1,292 @@
+"""One history from its seed: boot, work under faults, heal, read everything back, check."""
+
+import asyncio
+import gc
+import logging
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import patch
+
+import anyio
+import anyio.to_thread
+
+from .checkers import check
+from .client import Client
+from .cluster import Cluster
+from .engines import ENGINES, SimulationStuckError
+from .faults import Nemesis
+from .history import History, Place
+from .options import Options, draw
+from .workloads import Committer, Consumer, Creator, Producer, Workload, create_topic, read_all
+from .world import World
+
+BOOT_S = 30.0
+HEAL_S = 30.0
+PROBLEMS_MAX = 20
+
+
+@dataclass(slots=True)
+class Outcome:
+    seed: int
+    engine: str
+    options: Options
+    digest: str
+    problems: list[str]
+    counts: Counter[str]
+    virtual_s: float
+    cpu_s: float
+    event_count: int
+    figures: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.problems
+
+
+def simulate(
+    seed: int, engine: str = "seeded", *, echo: Callable[[str], None] | None = None, **fixed: object
+) -> Outcome:
+    """Run the history of a seed. Same arguments, same `digest`."""
+    unraisable = sys.unraisablehook
+    # Tasks of dead processes are thrown away in the middle of what they did.
+    sys.unraisablehook = lambda _: None
+    gc.collect()
+    gc.disable()
+    try:
+        return _simulated(seed, engine, draw(seed, **fixed), echo)
+    finally:
+        gc.enable()
+        gc.collect()
+        sys.unraisablehook = unraisable
+
+
+def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], None] | None) -> Outcome:
+    started = time.process_time()
+    world = World(seed, ENGINES[engine](seed), echo=echo)
+    history = History()
+    with ExitStack() as stack:
+        folder = None
+        if options.has_streams:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory_folder())))
+        stack.enter_context(_surroundings(world))
+        story = Story(world, options, history, folder)
+        operator = world.new_loop("operator")
+        task = operator.start(story.tell())
+        try:
+            world.engine.run(operator, task)
+            error = task.exception()
+        except SimulationStuckError as stuck:
+            error = stuck
+        if error is not None:
+            world.problem(f"the story ended: {''.join(traceback.format_exception(error))}")
+        for loop in world.loops:
+            for fault in loop.faults:
+                world.problem(f"{loop.name}: {_described(fault)}")
+        virtual_s = world.now
+        digest = world.digest()
+        for loop in world.loops:
+            loop.forget()
+        world.problems += check(history) if not world.problems else []
+        figures = story.figures()
+    event_count = world.engine.event_count
+    problems, counts = world.problems[:PROBLEMS_MAX], world.counts
+    cpu_s = time.process_time() - started
+    return Outcome(seed, engine, options, digest, problems, counts, virtual_s, cpu_s, event_count, figures)
+
+
+class Story:
+    """Told in the operator's loop."""
+
+    def __init__(self, world: World, options: Options, history: History, folder: Path | None) -> None:
+        self.world = world
+        self.options = options
+        self.history = history
+        self.cluster = Cluster(world, options, folder)
+        self.places: list[Place] = [("t", partition) for partition in range(options.partitions)]
+        self._workloads: list[Workload] = []
+
+    async def tell(self) -> None:
+        for process in self.cluster.processes:
+            process.boot()
+        if not await self._until(lambda: all(process.is_up for process in self.cluster.processes), BOOT_S):
+            self.world.problem(f"not all nodes are up after {BOOT_S:g} s: {self._phases()}")
+            return
+        reader = self._client("reader")
+        await self._told(reader, lambda: create_topic(reader, "t", self.options.partitions))
+        self._begin_work()
+        nemesis = Nemesis(self.cluster, self.options)
+        await nemesis.run(self.options.seconds)
+        nemesis.heal()
+        self.world.trace("healed")
+        healed_s = self.world.now
+        for workload in self._workloads:
+            workload.is_over = True
+        is_done = await self._until(lambda: all(workload.is_done for workload in self._workloads), HEAL_S)
+        if not is_done:
+            busy = [workload.client.name for workload in self._workloads if not workload.is_done]
+            self.world.problem(f"not healed {HEAL_S:g} s after the last fault: {busy} wait; {self._phases()}")
+            return
+        left_s = HEAL_S - (self.world.now - healed_s)
+        final = asyncio.ensure_future(self._told(reader, lambda: self._read_back(reader)))
+        if not await self._until(final.done, left_s):
+            self.world.problem(f"not all can be read {HEAL_S:g} s after the last fault: {self._phases()}")
+            return
+        await final
+        await self._compare_replicas()
+
+    def figures(self) -> dict[str, int]:
+        acked = [sent for sent in self.history.sent if sent.is_acked]
+        return {
+            "batches acknowledged": len(acked),
+            "records acknowledged": sum(len(sent.values) for sent in acked),
+            "fetches": len(self.history.seen),
+            "register operations": sum(map(len, self.history.registers.values())),
+            "frames": self.cluster.network.frame_count,
+            "entries applied": self.cluster.witness.apply_count,
+            "logs compared": self.cluster.witness.checked_logs,
+        }
+
+    def _client(self, name: str) -> Client:
+        return Client(self.world, self.cluster.sockets, name, self.cluster.addresses)
+
+    def _begin_work(self) -> None:
+        options, history = self.options, self.history
+        for i in range(options.producers):
+            client = self._client(f"p{i}")
+            self._workloads.append(
+                Producer(client, history, self.places, mean_s=options.produce_s, inflight=options.inflight)
+            )
+        for i in range(options.consumers):
+            self._workloads.append(Consumer(self._client(f"c{i}"), history, self.places, mean_s=0.05))
+        for i in range(options.committers):
+            name = "alone" if i == 0 else "shared"
+            self._workloads.append(
+                Committer(self._client(f"g{i}"), history, name, number=i, of=options.committers, mean_s=0.05)
+            )
+        if options.topics_created:
+            names = [f"more{i}" for i in range(options.topics_created)]
+            self._workloads.append(Creator(self._client("admin"), history, names, mean_s=0.5))
+        for workload in self._workloads:
+            workload.begin()
+
+    async def _read_back(self, reader: Client) -> None:
+        for place in self.places:
+            epochs = self.history.epochs.setdefault(place, {})
+            self.history.final[place] = await read_all(reader, place, epochs)
+        await reader.refresh(*self.history.created)
+        missing = [name for name in self.history.created if (name, 0) not in reader.leaders]
+        if missing:
+            await reader.pause()
+            await reader.refresh(*missing)
+            missing = [name for name in missing if (name, 0) not in reader.leaders]
+            if missing:
+                self.world.problem(f"topics {missing} were created, and are not there or not led")
+
+    async def _compare_replicas(self) -> None:
+        """All replicas have the same, soon; and no two logs contradict each other."""
+        usable = self.cluster.usable
+
+        def are_equal() -> bool:
+            for place in self.places:
+                wanted = self.history.final[place]
+                for process in usable:
+                    found = self.cluster.replica(process, place)
+                    if found is not None and found != wanted[: len(found)]:
+                        return True  # the checkers will say so
+                    if found is not None and len(found) < len(wanted):
+                        return False
+            return all(process.is_up for process in usable)
+
+        if not await self._until(are_equal, 20.0):
+            self.world.problem(f"replicas lag behind 20 s after all was healed: {self._phases()}")
+        for process in usable:
+            for place in self.places:
+                if (found := self.cluster.replica(process, place)) is not None:
+                    self.history.replicas.append((process.node_id, place, found))
+        self.cluster.witness.compare_logs(usable)
+
+    async def _told(self, client: Client, work: Callable) -> None:
+        """Run something in a client's loop, and wait for it here."""
+        done: list[asyncio.Task[None]] = []
+
+        def begin() -> None:
+            done.append(client.loop.create_task(work()))
+
+        client.loop.call_soon(begin)
+        while not done or not done[0].done():
+            await asyncio.sleep(0.01)
+        done[0].result()
+
+    async def _until(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        end_s = self.world.now + limit_s
+        while not condition():
+            if self.world.now >= end_s:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    def _phases(self) -> str:
+        return ", ".join(f"{process.host_name} {process.phase.value}" for process in self.cluster.processes)
+
+
+@contextmanager
+def _surroundings(world: World) -> Iterator[None]:
+    """What production code takes from the module level: threads, the monotonic clock, logs; and no collector at work."""
+
+    async def run_sync(work: Callable, *values: object, limiter: anyio.CapacityLimiter | None = None, **_: object):
+        if limiter is None:
+            await asyncio.sleep(0.0002 * world.engine.draw())
+            return work(*values)
+        async with limiter:
+            await asyncio.sleep(0.0002 * world.engine.draw())
+            return work(*values)
+
+    def monotonic() -> float:
+        return world.now
+
+    heard = _Faults(world)
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    with (
+        patch("anyio.to_thread.run_sync", run_sync),
+        patch("time.monotonic", monotonic),
+        patch("gateway.kafka.connection.monotonic", monotonic),
+    ):
+        root.setLevel(logging.ERROR)
+        root.handlers = [heard]
+        try:
+            yield
+        finally:
+            root.setLevel(level)
+            root.handlers = handlers
+
+
+class _Faults(logging.Handler):
+    """What is logged as an error with an exception that nobody raises on purpose is a fault of ours."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(logging.ERROR)
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self._world.trace("log", record.name, type(error).__name__)
+        if isinstance(error, AssertionError | LookupError | TypeError | ValueError | AttributeError | RuntimeError):
+            text = "".join(traceback.format_exception(error)[-3:])
+            self._world.problem(f"{record.name}: {record.getMessage()}: {text}")
+
+
+def _described(fault: dict) -> str:
+    error = fault.get("exception")
+    return f"{fault.get('message')}: {''.join(traceback.format_exception(error)[-3:]) if error else ''}"
+
+
+def _memory_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None

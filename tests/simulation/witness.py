@@ -1,0 +1,79 @@
+"""What an all-seeing observer checks while a history runs: the rules of Raft that no client can see.
+
+- State Machine Safety: no two nodes ever apply different entries at one index of a group.
+- Leader Safety: at most one leader in a term of a group.
+- Log Matching: two logs that agree in the term of an entry agree in everything before it.
+- What a member has applied is in the log of each later leader (Leader Completeness), by the first of these.
+"""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from raft.interfaces import Buffer, GroupId, Index, Role, RoleChange, Term
+
+from .world import World
+
+if TYPE_CHECKING:
+    from .process import Life, NodeProcess
+
+
+class Witness:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.applied: dict[int, dict[int, tuple[int, bytes]]] = {}
+        self.leaders: dict[tuple[int, int], int] = {}
+        self.apply_count = 0
+        self.checked_logs = 0
+
+    def on_apply(self, node_id: int, group_id: GroupId, term: Term, index: Index, body: Sequence[Buffer]) -> None:
+        self.apply_count += 1
+        digest = blake2b(b"".join(body), digest_size=8).digest()
+        known = self.applied.setdefault(group_id, {}).setdefault(index, (term, digest))
+        if known != (term, digest):
+            self.world.problem(
+                f"state machine safety: node {node_id} applies term {term} {digest.hex()} as entry {index} of group "
+                f"{group_id}, another node applied term {known[0]} {known[1].hex()}"
+            )
+
+    def on_role(self, node_id: int, group_id: GroupId, change: RoleChange) -> None:
+        self.world.trace("role", node_id, group_id, change.role.value, change.term, change.leader)
+        if change.role is Role.LEADER:
+            self.world.counts["leaders"] += 1
+            known = self.leaders.setdefault((group_id, change.term), node_id)
+            if known != node_id:
+                self.world.problem(
+                    f"two leaders of group {group_id} in term {change.term}: nodes {known} and {node_id}"
+                )
+
+    def on_crash(self, node_id: int, life: "Life") -> None:
+        """Nothing more is heard of it; what it applied stays known."""
+
+    def compare_logs(self, processes: "Sequence[NodeProcess]") -> None:
+        """Log Matching, over all pairs of members that are open now."""
+        from .process import group_or_none
+
+        for group_id in sorted({0, *self.applied}):
+            logs: list[tuple[int, list[int], int]] = []
+            for process in processes:
+                group = group_or_none(process, group_id)
+                if group is not None and not group.is_stopped:
+                    log = group._log
+                    first, last = log.first_index, log.last_index
+                    logs.append((process.node_id, [log.term(Index(i)) for i in range(first, last + 1)], first))
+            for at, (one_id, one, one_first) in enumerate(logs):
+                for other_id, other, other_first in logs[at + 1 :]:
+                    self._compare(group_id, (one_id, one, one_first), (other_id, other, other_first))
+
+    def _compare(self, group_id: int, one: tuple[int, list[int], int], other: tuple[int, list[int], int]) -> None:
+        self.checked_logs += 1
+        first = max(one[2], other[2])
+        end = min(one[2] + len(one[1]), other[2] + len(other[1]))
+        pairs = [(one[1][i - one[2]], other[1][i - other[2]]) for i in range(first, end)]
+        agreed = max((i for i, (a, b) in enumerate(pairs) if a == b), default=-1)
+        for i, (a, b) in enumerate(pairs[:agreed]):
+            if a != b:
+                self.world.problem(
+                    f"log matching: nodes {one[0]} and {other[0]} agree at entry {first + agreed} of group {group_id} "
+                    f"and have terms {a} and {b} at {first + i}"
+                )
