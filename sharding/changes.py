@@ -43,7 +43,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What changes need of their node; `bell` rings whenever the catalog, a chain's splits or a leader changed."""
+    """What changes need of their node; `bell` rings whenever the catalog, a chain's splits or a leader changed.
+
+    `is_forgotten`: no group led here has offsets of that deleted topic any more.
+    """
 
     node_id: int
     shards_per_node: int
@@ -53,6 +56,7 @@ class Around:
     router: Router
     peers: NodePeers | None
     members: Callable[[], Members]
+    is_forgotten: Callable[[bytes], bool]
     bell: Bell
     logger: logging.Logger
 
@@ -282,7 +286,8 @@ class Changes:
         record = self._catalog.topics.get(asked.topic_id)
         if asked.is_deleted:
             leading = [shard for shard in self._shards.values() if shard.is_leader and not shard.group.is_stopped]
-            return record is None and not any(asked.topic_id == key[0] for one in leading for key in one.state.chains)
+            is_forgotten = record is None and self._around.is_forgotten(asked.topic_id)
+            return is_forgotten and not any(asked.topic_id == key[0] for one in leading for key in one.state.chains)
         if record is None or record.split_number < asked.number:
             return False
         if any(one in self._shards and self._shards[one].group.is_stopped for one in record.shards):

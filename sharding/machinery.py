@@ -35,7 +35,7 @@ from .commands.splits import Drop, Open
 from .controller import Controller
 from .coordinators.groups import Groups
 from .coordinators.slots import GroupSlots
-from .errors import NotLeaderError, ShardStoppedError
+from .errors import ClosingError, NotLeaderError, ShardStoppedError
 from .local_shards import GroupHost, LocalShards
 from .membership import Membership, Surroundings
 from .placement import Member
@@ -81,18 +81,20 @@ def new_sections() -> list[Section]:
 class Machinery:
     """Owns the shards of a node and every task that changes them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is the node's, and takes what the node is given
         self,
         settings: NodeSettings,
         host: GroupHost,
         *,
         peers: NodePeers | None,
         groups: Groups | None,
+        on_shards_changed: Callable[[], None],
         now_ms: Callable[[], int],
         logger: logging.Logger,
     ) -> None:
-        """`peers` None: this node stands alone."""
+        """`peers` None: this node stands alone. `on_shards_changed`: a shard was opened here, or is gone."""
         self._settings = settings
+        self._on_shards_changed = on_shards_changed
         self._peers = peers
         self._groups = groups
         self._logger = logger
@@ -100,6 +102,8 @@ class Machinery:
         self._topic_observers: list[Callable[[], None]] = []
         self._node_observers: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        # Topics that are deleted, and whose offsets the groups that are led here still have.
+        self._forgetting: set[bytes] = set()
         self._is_closing = False
         self.catalog = Catalog()
         self.catalog_shard = Shard(
@@ -133,6 +137,7 @@ class Machinery:
                 router=self.router,
                 peers=peers,
                 members=self.members,
+                is_forgotten=lambda topic_id: topic_id not in self._forgetting,
                 bell=self._bell,
                 logger=logger,
             )
@@ -247,6 +252,7 @@ class Machinery:
                 self._logger.warning("waiting for the catalog: %s", error)
             else:
                 return
+        raise ClosingError("the node was closed before it knew the catalog")
 
     @property
     def _is_alone(self) -> bool:
@@ -285,6 +291,7 @@ class Machinery:
         self._reconciler.follow(shard)
         self._serve_slots()
         self._bell.ring()
+        self._on_shards_changed()
         self._tell_topic_observers()
 
     def _on_role(self, shard: Shard, change: RoleChange) -> None:
@@ -310,13 +317,18 @@ class Machinery:
         if isinstance(result, TopicRecord):
             self._reconciler.on_topic(result.topic_id, result.shards)
             if isinstance(command, DeleteTopic) and self._groups is not None:
-                self._spawn(self._forget_offsets(self._groups, result.name))
+                self._forgetting.add(result.topic_id)
+                self._spawn(self._forget_offsets(self._groups, result))
         self._bell.ring()
 
-    async def _forget_offsets(self, groups: Groups, topic: str) -> None:
+    async def _forget_offsets(self, groups: Groups, topic: TopicRecord) -> None:
         """Those that the groups led here have on a deleted topic, unless another of its name has come since."""
-        if self.catalog.topic_or_none(topic) is None:
-            await groups.forget_topic(topic)
+        try:
+            if self.catalog.topic_or_none(topic.name) is None:
+                await groups.forget_topic(topic.name)
+        finally:
+            self._forgetting.discard(topic.topic_id)
+            self._bell.ring()
 
     def _on_nodes_changed(self) -> None:
         self._opened.follow()
@@ -337,6 +349,7 @@ class Machinery:
             if self._groups is not None and group_id in self._served:
                 self._served.discard(group_id)
                 self._groups.drop(shard)
+            self._on_shards_changed()
             self._tell_topic_observers()
             # It may be wanted again already.
             asyncio.get_running_loop().call_later(REOPEN_PAUSE_S, self._opened.follow)

@@ -117,15 +117,23 @@ class Node:
         self._random = random
         self._logger = logger
         self._parts = parts or NodeParts()
+        self._partitions: dict[str, tuple[Topic, list[Partition | None]]] = {}
         self._groups = self._parts.groups
-        self._machinery = Machinery(settings, host, peers=peers, groups=self._groups, now_ms=now_ms, logger=logger)
+        self._machinery = Machinery(
+            settings,
+            host,
+            peers=peers,
+            groups=self._groups,
+            on_shards_changed=self._on_shards_changed,
+            now_ms=now_ms,
+            logger=logger,
+        )
         self._catalog = self._machinery.catalog
         self._catalog_shard = self._machinery.catalog_shard
         self._shards = self._machinery.shards
         self._router = self._machinery.router
         self._changes = self._machinery.changes
         self._topics = Topics(self._catalog)
-        self._partitions: dict[str, tuple[Topic, list[Partition | None]]] = {}
         self._is_closing = False
         self._producer_ids = range(0)
         self._time: TimeServices | None = None
@@ -254,8 +262,6 @@ class Node:
             raise InvalidTopicError(f"{name!r} is a view; delete its topic, or set view.enabled=false")
         try:
             await self._changes.delete(topic.topic_id.bytes)
-            if self._groups is not None:
-                await self._groups.forget_topic(name)
         except UnknownTopicIdError:
             raise UnknownTopicError(f"no topic {name!r}") from None
         finally:
@@ -476,6 +482,10 @@ class Node:
         # It may have come through the first time, and a repetition found its own manifest there.
         present = self._catalog.manifests_of(topic_id.bytes).get(number)
         return present is not None and (present.version, present.manifest) == (version, manifest)
+
+    def _on_shards_changed(self) -> None:
+        """What was made over a shard that is gone must not stand for the one that is opened in its place."""
+        self._partitions.clear()
 
     # Look-ups.
 
