@@ -8,14 +8,14 @@ that to `_drive` when that is under way or due → `on_completions`, and answers
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import assert_never
 
+from .acquaintances import NOBODY, Acquaintances
 from .applying import Applier
 from .barriers import Barriers
 from .checkpoint import Checkpoint, CheckpointJob
-from .clock import Timer
-from .codec import HeartbeatResponseRow, HeartbeatRow, encode
-from .configuration import Configuration, Peer
+from .configuration import Configuration, Peer, decode_configuration
 from .core import Install, Ready
 from .engines import Core
 from .errors import (
@@ -31,23 +31,11 @@ from .errors import (
     TransferFailedError,
 )
 from .group_files import GroupFiles
-from .group_services import GroupServices
-from .interfaces import (
-    Buffer,
-    GroupId,
-    Index,
-    MemberProgress,
-    NodeId,
-    Proposal,
-    Role,
-    RoleChange,
-    StateMachine,
-    Term,
-)
+from .group_services import Drained, GroupServices
+from .interfaces import Buffer, GroupId, Index, MemberProgress, NodeId, Proposal, Role, RoleChange, StateMachine, Term
 from .log import HOT_BYTES_MAX
 from .messages import (
     AppendResponse,
-    Heartbeat,
     HeartbeatResponse,
     InstallResponse,
     Message,
@@ -57,23 +45,17 @@ from .messages import (
     VoteResponse,
 )
 from .news import News
+from .outbox import Outbox
 from .recovery import Recovered
 from .writer import (
-    AppendEntries,
-    ClearDamage,
-    CloseFiles,
     Completion,
     DiskFull,
     EntriesPersisted,
     EntryChanged,
     FilesClosed,
     HardStatePersisted,
-    NoteBadEntry,
-    NoteDurable,
-    Retry,
-    SaveHardState,
-    Truncate,
 )
+from .writing import Writing
 
 ANSWERS = (AppendResponse, HeartbeatResponse, VoteResponse, PreVoteResponse, InstallResponse)
 
@@ -84,6 +66,10 @@ def _applier(files: GroupFiles, recovered: Recovered, machine: StateMachine) -> 
     return Applier(recovered.log, machine, files.directory, recovered.checkpoint, recovered.applied_end)
 
 
+def _writing(services: GroupServices, files: GroupFiles) -> Writing:
+    return Writing(files, services.writer, services.clock, services.settings)
+
+
 class Group:
     """A `RaftGroup`. Everything happens on the loop that made it; only the loop changes its state."""
 
@@ -91,30 +77,27 @@ class Group:
         self, services: GroupServices, files: GroupFiles, recovered: Recovered, core: Core, machine: StateMachine
     ) -> None:
         self._services = services
-        self._files = files
+        self._writing = _writing(services, files)
         self._log = recovered.log
         self._core = core
         self._machine = machine
         self._applier = _applier(files, recovered, machine)
         self._loop = asyncio.get_running_loop()
         self._committed = self._applier.applied
-        self._configuration: Configuration | None = None
-        self._strangers: set[NodeId] = set()  # nodes whose link goes to another disk than that of the member
         self._has_others = False
+        self._members = Acquaintances(services.me, services.peer_or_none)
+        self._outbox = Outbox(services, files.group_id, self._members)
         self._is_damaged = recovered.is_damaged
         self._proposed_count = 0  # by the core's hands, and not yet placed
         self._proposed_bytes = 0
         self._is_scheduled = False
         self._is_advancing = False
-        self._is_full = False
-        self._outside_since_ms: int | None = None
-        self._retry_timer: Timer | None = None
-        self._mark_timer: Timer | None = None
         self._is_closing = False
         self._is_handing_over = False
         self._is_swapping = False
         self._stopped: GroupStoppedError | None = None
         self._closed = asyncio.Event()
+        self._files_closed = asyncio.Event()
         self._news = News(services.clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_changing = False
@@ -122,7 +105,7 @@ class Group:
 
     @property
     def group_id(self) -> GroupId:
-        return self._files.group_id
+        return self._writing.files.group_id
 
     @property
     def role(self) -> Role:
@@ -164,7 +147,7 @@ class Group:
     @property
     def is_full(self) -> bool:
         """The disk is full: proposals are refused until space returns."""
-        return self._is_full
+        return self._writing.is_full
 
     @property
     def is_damaged(self) -> bool:
@@ -173,7 +156,7 @@ class Group:
 
     @property
     def configuration(self) -> Configuration:
-        return self._core.configuration or Configuration(voters=())
+        return self._core.configuration or NOBODY
 
     def progress(self) -> Sequence[MemberProgress]:
         return () if self._stopped else self._core.progress()
@@ -208,7 +191,7 @@ class Group:
         """
         try:
             self._perform(self._core.take_ready())
-            self._send()
+            self._outbox.send_all(self._core.take_messages())
         except Exception as error:
             self._fail(error)
             assert self._stopped is not None, "a group that failed has stopped"
@@ -220,7 +203,7 @@ class Group:
         in_flight_bytes = self._applier.hot_bytes + self._proposed_bytes
         if self._is_closing:
             raise GroupStoppedError(f"group {self.group_id} is closing")
-        if self._is_full:
+        if self._writing.is_full:
             raise LogFullError(f"group {self.group_id}: the disk is full")
         if size > settings.entry_bytes_max:
             raise EntryTooLargeError(size, settings.entry_bytes_max)
@@ -253,7 +236,7 @@ class Group:
         assert not self._applier.is_applying, f"checkpoint inside the apply of entry {applied + 1}"
         assert 0 < applied <= self._core.persisted, f"checkpoint as of {applied}"
         checkpoint = Checkpoint(self._applier.facts(), state)
-        self._services.checkpoints.submit(CheckpointJob(self._files.directory, checkpoint))
+        self._services.checkpoints.submit(CheckpointJob(self._writing.files.directory, checkpoint))
 
     def release_before(self, index: Index) -> None:
         """Let go of the segments wholly below `index` and what is applied; the next checkpoint removes their files."""
@@ -279,21 +262,21 @@ class Group:
         if self.leader_or_none != node:
             raise TransferFailedError(f"node {node} does not lead after {timeout_ms} ms")
 
-    async def change(self, voters: Sequence[Peer]) -> None:
+    async def change(self, voters: Sequence[Peer], learners: Sequence[Peer] = ()) -> None:
         if self._stopped:
             raise self._stopped
         if self._core.role is not Role.LEADER:
             raise NotLeaderError(self.leader_or_none)
-        if not self._services.has_peers and tuple(voters) != (self._services.me,):
+        if not self._services.has_peers and (*voters, *learners) != (self._services.me,):
             raise SingleMemberOnlyError(f"group {self.group_id} of {voters}: this node has no peers")
         if self._is_changing:
             raise ChangeInProgressError(f"the members of group {self.group_id} are being changed")
         self._is_changing = True
         try:
-            self._core.change(voters)
+            self._core.change(voters, learners)
             self._schedule()
-            await self._news.wait_until(lambda: self._core.is_settled(voters) or not self._is_leading)
-            if not self._core.is_settled(voters):
+            await self._news.wait_until(lambda: self._core.is_settled(voters, learners) or not self._is_leading)
+            if not self._core.is_settled(voters, learners):
                 raise self._stopped or NotLeaderError(self.leader_or_none)
         finally:
             self._is_changing = False
@@ -303,48 +286,35 @@ class Group:
         return not self._stopped and self._core.role is Role.LEADER
 
     def on_peer_up(self, peer: Peer) -> None:
-        if not self._stopped and not self._is_swapping and not self._is_stranger(peer):
+        if not self._stopped and not self._is_swapping and not self._members.is_stranger(peer):
             self._core.on_peer_up(peer.node_id, self._services.clock.now_ms())
             self._go_on()
 
     def on_peer_down(self, peer: Peer) -> None:
-        self._strangers.discard(peer.node_id)
+        self._members.on_down(peer.node_id)
         if not self._stopped and not self._is_swapping:
             self._core.on_peer_down(peer.node_id, self._services.clock.now_ms())
             self._go_on()
 
-    def _is_stranger(self, peer: Peer) -> bool:
-        """Whether the node at the end of this link has another disk than the member of that id."""
-        is_stranger = any(known.node_id == peer.node_id and known != peer for known in self.configuration.peers)
-        if is_stranger:
-            self._strangers.add(peer.node_id)
-        else:
-            self._strangers.discard(peer.node_id)
-        return is_stranger
-
     def _look_at_members(self) -> None:
         """Another configuration is in force."""
-        self._configuration = self._core.configuration
-        members = self.configuration.peers
-        self._has_others = members != (self._services.me,)
-        self._log.hot.bytes_max = HOT_BYTES_MAX if self._has_others else 0
-        if self._has_others:
+        acquainted = self._members.follow(self._core.configuration)
+        has_others = self._has_others = self._members.has_others
+        self._log.hot.bytes_max = HOT_BYTES_MAX if has_others else 0
+        if has_others:
             self._services.pulse.add(self)
         else:
             self._services.pulse.discard(self)
-        for node in {member.node_id for member in members} | self._strangers:
-            peer = self._services.peer_or_none(node)
-            was_stranger = node in self._strangers
-            if peer is not None and not self._is_stranger(peer) and was_stranger:
-                self._core.on_peer_up(node, self._services.clock.now_ms())
+        for node in acquainted:
+            self._core.on_peer_up(node, self._services.clock.now_ms())
 
     # The other members' messages
 
     def on_message(self, sender: Peer, message: Message, now_ms: int) -> None:
         if self._stopped or self._is_swapping:
             return
-        if sender.node_id in self._strangers and isinstance(message, ANSWERS):
-            return  # whatever that member once promised, this disk knows nothing of it
+        if sender.node_id in self._members.strangers and isinstance(message, ANSWERS):
+            return
         try:
             if isinstance(message, Removed):
                 self._on_removed(message)
@@ -362,7 +332,8 @@ class Group:
             return
         try:
             self._core.tick(now_ms, is_late=is_late)
-            self._notice_removal(now_ms)
+            if self._members.is_left_alone(self._core.leader_or_none, now_ms, 2 * self._services.settings.election_ms):
+                self._leave()
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
             return
@@ -375,25 +346,7 @@ class Group:
         if self._core.has_ready:
             self._schedule()
         else:
-            self._send()
-
-    def _send(self) -> None:
-        group_id, services = self.group_id, self._services
-        last: Message | None = None
-        kind, buffers = 0, ()
-        for outgoing in self._core.take_messages():
-            to, message = outgoing.to, outgoing.message
-            if to in self._strangers:
-                continue
-            if isinstance(message, Heartbeat):
-                services.pulse.add_heartbeat(to, HeartbeatRow(group_id, message.term, message.committed, message.round))
-            elif isinstance(message, HeartbeatResponse):
-                services.pulse.add_response(to, HeartbeatResponseRow(group_id, message.term, message.round))
-            else:
-                if message is not last:
-                    last = message
-                    kind, buffers = encode(message)
-                services.send(to, group_id, kind, buffers)
+            self._outbox.send_all(self._core.take_messages())
 
     # Removal
 
@@ -403,21 +356,10 @@ class Group:
         is_committed = core.configuration_index <= core.committed
         if core.role is not Role.LEADER or not is_committed or sender in self.configuration.peers:
             return
-        kind, buffers = encode(Removed(core.term, core.configuration_index))
-        self._services.send(sender.node_id, self.group_id, kind, buffers)
+        self._outbox.send(sender.node_id, Removed(core.term, core.configuration_index))
 
     def _on_removed(self, message: Removed) -> None:
         if message.term >= self._core.term and message.index > self._core.configuration_index:
-            self._leave()
-
-    def _notice_removal(self, now_ms: int) -> None:
-        """The last configuration we know of is without us, and nobody leads us: then nobody wants to."""
-        is_outside = self._configuration is not None and self._services.me not in self._configuration.peers
-        if not is_outside or self._core.leader_or_none is not None:
-            self._outside_since_ms = None
-        elif self._outside_since_ms is None:
-            self._outside_since_ms = now_ms
-        elif now_ms - self._outside_since_ms >= 2 * self._services.settings.election_ms:
             self._leave()
 
     def _leave(self) -> None:
@@ -461,7 +403,7 @@ class Group:
     def _is_drained(self) -> bool:
         """Nothing that was proposed here waits, or waiting is of no use."""
         in_flight_count = self._applier.hot_count + self._proposed_count
-        return in_flight_count == 0 or self._is_full or not self._is_leading
+        return in_flight_count == 0 or self._writing.is_full or not self._is_leading
 
     def abandon(self) -> None:
         """Stop without waiting for the disk: it failed, or it takes too long."""
@@ -479,7 +421,7 @@ class Group:
             return
         logger.error("group %s stops at entry %s", self.group_id, self._applier.applied + 1, exc_info=error)
         if isinstance(error, CorruptLogError) and self._has_others and not self._is_swapping:
-            self._services.writer.submit(NoteBadEntry(self._files, str(error)))
+            self._writing.note_bad_entry(str(error))
         self._stop(f"failed: {error!r}")
         self._services.on_failure(self.group_id, error)
 
@@ -488,14 +430,11 @@ class Group:
             return
         self._stopped = GroupStoppedError(f"group {self.group_id}: {reason}")
         self._services.pulse.discard(self)
-        if not self._is_swapping:
-            self._services.writer.submit(CloseFiles(self._files))
+        if not self._is_swapping:  # else the files are closed already, and what is opened anew is closed there
+            self._writing.close()
+            for task in self._tasks:
+                task.cancel()
         self._applier.clear()
-        for timer in (self._retry_timer, self._mark_timer):
-            if timer is not None:
-                timer.cancel()
-        for task in self._tasks:
-            task.cancel()
         self._barriers.fail_all(self._stopped)
         self._news.tell()
         try:
@@ -518,7 +457,7 @@ class Group:
     def _on_completion(self, completion: Completion) -> None:
         match completion:
             case EntriesPersisted(_, term, index, cut_count):
-                self._is_full = False
+                self._writing.on_persisted()
                 if self._log.on_persisted(term, index, cut_count):
                     self._on_persisted(term, index)
             case HardStatePersisted(_, state):
@@ -528,7 +467,9 @@ class Group:
             case EntryChanged(_, index):
                 self._fail(AssertionError(f"a buffer of entry {index} changed after it was proposed"))
             case FilesClosed():
-                self._closed.set()
+                self._files_closed.set()
+                if not self._is_swapping:
+                    self._closed.set()
             case _:
                 assert_never(completion)
 
@@ -536,31 +477,13 @@ class Group:
         self._core.on_persisted(term, index)
         if self._core.role is not Role.LEADER:
             self._applier.let_go(index, 2 * self._services.settings.window_bytes)
-        if self._mark_timer is None:
-            self._mark_timer = self._services.clock.call_later(self._services.settings.mark_ms, self._note_durable)
         if not self._stopped:
             self._machine.on_persisted(term, index)
 
     def _on_disk_full(self) -> None:
-        if not self._is_full:
-            logger.error("group %s: the disk is full; proposals are refused until space returns", self.group_id)
-        self._is_full = True
-        if self._retry_timer is None:
-            retry_ms = self._services.settings.space_retry_ms
-            self._retry_timer = self._services.clock.call_later(retry_ms, self._retry)
-            if self._is_leading and self._has_others and not self._is_closing:
-                self._spawn(self._hand_over())  # others may have room
+        if self._writing.on_full() and self._is_leading and self._has_others and not self._is_closing:
+            self._spawn(self._hand_over())  # others may have room
         self._stop_if_drained()
-
-    def _retry(self) -> None:
-        self._retry_timer = None
-        if not self._stopped and not self._is_swapping:
-            self._services.writer.submit(Retry(self._files))
-
-    def _note_durable(self) -> None:
-        self._mark_timer = None
-        if not self._stopped and not self._is_swapping:
-            self._services.writer.submit(NoteDurable(self._files))
 
     # What is ready
 
@@ -593,7 +516,7 @@ class Group:
             if self._core.has_ready:
                 self._perform(self._core.take_ready())
                 continue
-            self._send()
+            self._outbox.send_all(self._core.take_messages())
             if self._applier.applied == self._committed:
                 break
             self._applier.apply_until(self._committed, deadline_ms, clock.now_ms)
@@ -606,19 +529,19 @@ class Group:
         self._news.tell()
 
     def _perform(self, ready: Ready) -> None:
-        writer = self._services.writer
+        writing = self._writing
         if ready.hard_state is not None:
-            writer.submit(SaveHardState(self._files, ready.hard_state))
+            writing.save(ready.hard_state)
         if ready.truncate_to is not None:
             self._applier.cut(ready.truncate_to)
-            writer.submit(Truncate(self._files, self._log.truncate(ready.truncate_to)))
+            writing.truncate(self._log.truncate(ready.truncate_to))
         if ready.append:
             placed = [self._log.append(entry) for entry in ready.append]
             self._applier.add(placed)
-            writer.submit(AppendEntries(self._files, placed))
+            writing.append(placed)
         self._proposed_count = self._proposed_bytes = 0
         self._committed = ready.committed
-        if self._core.configuration is not self._configuration:
+        if self._core.configuration is not self._members.current:
             self._look_at_members()
         if ready.reads or ready.failed_reads:
             self._barriers.answer(ready, NotLeaderError(self.leader_or_none))
@@ -627,10 +550,50 @@ class Group:
             self._machine.on_role(change)
         if self._is_damaged and not self._core.is_damaged:
             self._is_damaged = False
-            writer.submit(ClearDamage(self._files))
+            writing.clear_damage()
         if ready.install_from is not None:
-            self._begin_install(ready.install_from)
+            self._spawn(self._install(ready.install_from))
 
-    def _begin_install(self, install: Install) -> None:
-        logger.error("group %s: files of node %s cannot be fetched yet", self.group_id, install.leader)
-        self._core.on_install_failed()
+    # Files of a leader instead of our own
+
+    async def _install(self, install: Install) -> None:
+        group_id, services = self.group_id, self._services
+        try:
+            await services.fetch(group_id, install.leader, self._core.committed)
+        except (RaftError, TimeoutError, OSError) as error:
+            logger.warning("group %s: the files of node %s are not fetched: %s", group_id, install.leader, error)
+            self._core.on_install_failed()
+            return
+        try:
+            await self._swap_files()
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            self._fail(error)
+
+    async def _swap_files(self) -> None:
+        """Nothing happens in this group while its files are exchanged; its hard state is the same before and after."""
+        services = self._services
+        self._is_swapping = True
+        self._writing.close()
+        await self._files_closed.wait()
+        drained = asyncio.Event()
+        services.checkpoints.submit(Drained(drained))  # an older checkpoint must not take the new one's place
+        await drained.wait()
+        recovered, files = await services.reopen(self.group_id)
+        if self._stopped:
+            files.close()
+            self._closed.set()
+            return
+        self._files_closed.clear()
+        self._writing = _writing(services, files)
+        self._log.become(recovered.log)
+        recovered = replace(recovered, log=self._log)
+        self._applier = _applier(files, recovered, self._machine)
+        assert recovered.checkpoint is not None, "files of a leader come with a checkpoint"
+        assert recovered.configuration is not None, "files of a leader name its members"
+        self._machine.restore(recovered.checkpoint.state)
+        self._committed = self._applier.applied
+        self._is_damaged = recovered.is_damaged
+        self._is_swapping = False
+        self._core.on_installed(self._log.last_index, decode_configuration(recovered.configuration))
+        self._look_at_members()
+        self._schedule()

@@ -1,16 +1,26 @@
 """What a group has from its host."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .checkpoint import CheckpointJob
+from .checkpoint import CheckpointFacts, CheckpointJob
 from .clock import Clock
 from .configuration import Peer
-from .interfaces import GroupId, NodeId
+from .group_files import GroupFiles
+from .interfaces import GroupId, Index, NodeId
 from .job_thread import JobRunner
 from .pulse import Pulse, Send
+from .recovery import Recovered
 from .settings import RaftSettings
 from .writer import WriterJob
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """In the queue of checkpoints: all that were queued before are written."""
+
+    event: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +28,20 @@ class GroupServices:
     """What all groups of a node share. `on_failure` hears of a group that stopped by its own fault.
 
     `peer_or_none`: who is at the other end of the link to a node. `on_removed`: the group stopped, since this node is
-    no member of it any more.
+    no member of it any more. `fetch` brings the files of a leader that go further than an index; `reopen` opens the
+    files of a group anew, which are closed, with those that were fetched in their place.
     """
 
     me: Peer
     clock: Clock
     settings: RaftSettings
     writer: JobRunner[WriterJob]
-    checkpoints: JobRunner[CheckpointJob]
+    checkpoints: JobRunner[CheckpointJob | Drained]
     pulse: Pulse
     send: Send
     peer_or_none: Callable[[NodeId], Peer | None]
     has_peers: bool
     on_failure: Callable[[GroupId, Exception], None]
     on_removed: Callable[[GroupId], None]
+    fetch: Callable[[GroupId, NodeId, Index], Awaitable[CheckpointFacts]]
+    reopen: Callable[[GroupId], Awaitable[tuple[Recovered, GroupFiles]]]

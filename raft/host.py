@@ -2,15 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import anyio.to_thread
 
-from .checkpoint import CheckpointWriter
+from .checkpoint import CheckpointFacts, CheckpointJob, CheckpointWriter
 from .clock import Clock, LoopClock
 from .codec import MessageKind, decode, decode_heartbeat_responses, decode_heartbeats
 from .configuration import Configuration, Peer, decode_configuration
@@ -24,9 +24,11 @@ from .errors import (
     GroupStoppedError,
     SingleMemberOnlyError,
 )
+from .file_exchange import FileExchange
 from .group import Group
 from .group_files import GroupFiles
-from .group_services import GroupServices
+from .group_services import Drained, GroupServices
+from .install import Blocking
 from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
 from .job_thread import JobThread, RunnerFactory
 from .messages import Heartbeat, HeartbeatResponse, Message
@@ -44,12 +46,6 @@ ALONE: Sequence[Peer] = ()
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-class Blocking(Protocol):
-    """Runs what waits for the disk where it holds up nobody."""
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 class InThreads:
@@ -118,19 +114,25 @@ class RaftHost:
         self._opening: set[GroupId] = set()
         self._failure: Exception | None = None
         self._is_closing = False
+        self._checkpoint_writer = CheckpointWriter(disk)
+        self._exchange: FileExchange | None = None
+        if peers is not None:
+            self._exchange = FileExchange(disk, directory, peers, self._blocking, self._groups.__contains__)
         send = _send_nowhere if peers is None else peers.send
         self._services = GroupServices(
             me=peer,
             clock=surroundings.clock,
             settings=settings,
             writer=surroundings.runners("raft-writer", self._write, self._fail_from_thread),
-            checkpoints=surroundings.runners("raft-checkpoints", CheckpointWriter(disk).write, self._fail_from_thread),
+            checkpoints=surroundings.runners("raft-checkpoints", self._write_checkpoints, self._fail_from_thread),
             pulse=Pulse(surroundings.clock, settings.heartbeat_ms, send),
             send=send,
             peer_or_none=_nobody if peers is None else peers.peer_or_none,
             has_peers=peers is not None,
             on_failure=self._on_group_failure,
             on_removed=self._on_group_removed,
+            fetch=_fetch_nothing if self._exchange is None else self._exchange.fetch,
+            reopen=self._reopen,
         )
         self._unobserve: Callable[[], None] = lambda: None
         if peers is not None:
@@ -209,6 +211,8 @@ class RaftHost:
     def _forget(self, group: Group) -> None:
         if self._groups.get(group.group_id) is group:
             del self._groups[group.group_id]
+            if self._exchange is not None:
+                self._exchange.forget(group.group_id)
 
     def _check_open(self, group_id: GroupId | None) -> None:
         if self._failure is not None:
@@ -234,6 +238,11 @@ class RaftHost:
             file=None if plan is None else self._disk.open(f"{directory}/{segment_name(plan.first_index)}"),
         )
         return recovered, files
+
+    async def _reopen(self, group_id: GroupId) -> tuple[Recovered, GroupFiles]:
+        if self._exchange is not None:
+            self._exchange.forget(group_id)
+        return await self._blocking(lambda: self._recover(group_id, None))
 
     def _make_core(
         self,
@@ -323,6 +332,12 @@ class RaftHost:
         if completions:
             self._post(lambda: self._deliver(completions))
 
+    def _write_checkpoints(self, jobs: Sequence[CheckpointJob | Drained]) -> None:
+        self._checkpoint_writer.write([job for job in jobs if isinstance(job, CheckpointJob)])
+        for job in jobs:
+            if isinstance(job, Drained):
+                self._post(job.event.set)
+
     def _deliver(self, completions: Sequence[Completion]) -> None:
         if len(completions) == 1 and (only := self._groups.get(completions[0].group_id)) is not None:
             only.on_completions(completions)
@@ -366,6 +381,10 @@ class RaftHost:
 
 def _send_nowhere(_node: NodeId, _group: GroupId, _kind: int, _buffers: Sequence[Buffer]) -> bool:
     return False
+
+
+async def _fetch_nothing(group_id: GroupId, leader: NodeId, _behind: Index) -> CheckpointFacts:
+    raise SingleMemberOnlyError(f"group {group_id} of node {leader}: this node has no peers")
 
 
 def _nobody(_node: NodeId) -> Peer | None:

@@ -154,6 +154,11 @@ class SegmentLog:
         self._cut_count += 1
         return cut
 
+    def become(self, reopened: "SegmentLog") -> None:
+        """Go on as the log of the same group that was opened anew, with other files."""
+        assert (reopened._directory, reopened._group_id) == (self._directory, self._group_id), "another group's log"
+        vars(self).update(vars(reopened))
+
     def release_before(self, index: Index) -> None:
         """Forget the segments wholly below `index`, which is applied: the next checkpoint removes their files."""
         count = bisect_right(self._segments, Index(index - 1), key=lambda segment: segment.last_index)

@@ -2,12 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from random import Random
 
 import pytest
 
-from raft.errors import NotLeaderError, TransferFailedError
-from raft.interfaces import Role
-from tests.support.raft_cluster import RaftCluster, raft_cluster
+from raft.clock import LoopClock
+from raft.configuration import Peer
+from raft.disk import LocalDisk
+from raft.errors import LogBusyError, NotLeaderError, TransferFailedError
+from raft.group import Group
+from raft.host import RaftHost
+from raft.interfaces import NodeId, Role
+from raft.peers import Peers
+from raft.settings import RaftSettings
+from tests.support.raft_cluster import GROUP, SETTINGS, MemoryLinks, Network, RaftCluster, RestoredMachine, raft_cluster
 
 
 def on_three_members(test: Callable[[RaftCluster], Awaitable[None]]) -> Callable[[], None]:
@@ -240,3 +250,149 @@ async def test_a_leader_with_a_full_disk_hands_over(cluster: RaftCluster) -> Non
     assert await cluster.agree(2, 3) == [b"before", large, b"b"]
     cluster[1].disk.no_space = set()
     assert await cluster.agree() == [b"before", large, b"b"]
+
+
+@on_three_members
+async def test_a_damaged_member_is_healed_by_the_others_before_it_votes(cluster: RaftCluster) -> None:
+    for number in range(20):
+        await cluster.put(b"%d" % number)
+    await cluster.agree()
+    await cluster.settle(500)  # so that the marks say what is durable
+    await cluster.crash(3)
+    content = cluster[3].disk.content(f"/data/shards/{GROUP}/{1:020d}.log")
+    content[content.index(b"12")] ^= 1
+    cluster.network.isolate(cluster.peer(1).node_id)
+    await cluster.restart(3)
+    assert cluster[3].opened.is_damaged
+    await cluster.settle(5_000)
+    assert all(cluster[node].opened.role is not Role.LEADER for node in (2, 3)), "its vote would be worth nothing"
+    cluster.network.rejoin(cluster.peer(1).node_id)
+    await cluster.leader()
+    assert await cluster.agree() == [b"%d" % number for number in range(20)]
+    await cluster.put(b"after")
+    await cluster.until(lambda: not cluster[3].opened.is_damaged)
+    await cluster.settle(200)
+    await cluster.crash(3)
+    await cluster.restart(3)
+    assert not cluster[3].opened.is_damaged, "that it was is forgotten"
+    await cluster.crash(1)
+    await cluster.leader([2, 3])
+
+
+async def _slow_follower() -> None:
+    settings = replace(SETTINGS, window_bytes=256 * 1024, append_bytes_max=64 * 1024)
+    async with raft_cluster(1, 2, 3, settings=settings) as cluster:
+        await cluster.put(b"a")
+        await cluster.settle(200)
+        leader, slow = cluster.peer(1).node_id, cluster.peer(3).node_id
+        cluster.network.hold(leader, slow)
+        body = bytes(12_000)
+        for _ in range(40):
+            await cluster.put(*([body] * 5), among=[1])
+        assert await cluster.agree(1, 2) == [b"a"] + [body] * 200
+        waiting = cluster[1].links.queued_bytes(slow)
+        assert settings.window_bytes / 2 < waiting < settings.window_bytes + 2 * settings.append_bytes_max
+        cluster.network.let_go(leader, slow)
+        assert await cluster.agree() == [b"a"] + [body] * 200
+
+
+def test_a_slow_follower_holds_up_nobody_and_gets_no_more_than_its_window() -> None:
+    asyncio.run(_slow_follower())
+
+
+async def _unknown_group() -> None:
+    async with raft_cluster(opens_unknown=False) as cluster:
+        for node in (1, 2, 3):
+            await cluster.start(node)
+        founders = [cluster.peer(node) for node in (1, 2, 3)]
+        await cluster.open(1, founders)
+        await cluster.open(2, founders)
+        await cluster.put(b"a")
+        await cluster.settle(1_000)
+        assert {(group, sender.node_id) for group, sender in cluster[3].unknown} == {(GROUP, 1)}
+        await cluster.open(3, None)
+        assert await cluster.agree() == [b"a"]
+        assert [peer.node_id for peer in cluster[3].opened.configuration.voters] == [1, 2, 3]
+
+
+def test_a_message_for_a_group_that_is_not_open_is_told() -> None:
+    asyncio.run(_unknown_group())
+
+
+@on_three_members
+async def test_bytes_that_are_no_message_are_dropped_and_counted(cluster: RaftCluster) -> None:
+    for kind, payload in ((5, b"nonsense"), (77, b""), (12, b"odd"), (13, b"")):
+        cluster[2].peers.send(cluster.peer(1).node_id, GROUP, kind, [payload])
+    await cluster.settle()
+    assert cluster[1].host.bad_message_count == 4
+    await cluster.put(b"a")
+    assert await cluster.agree() == [b"a"]
+
+
+@on_three_members
+async def test_lost_and_delayed_frames_lose_nothing(cluster: RaftCluster) -> None:
+    rng = Random(1)
+    cluster.network.drop = lambda _sender, _to, _frame: rng.random() < 0.2
+    bodies = [b"%d" % number for number in range(100)]
+    for body in bodies:
+        while True:
+            leader = await cluster.leader()
+            try:
+                proposal = leader.opened.propose([body])
+            except (NotLeaderError, LogBusyError):
+                await cluster.settle(10)
+                continue
+            await cluster.until(lambda: leader.opened.applied >= proposal.index or leader.opened.term > proposal.term)  # noqa: B023
+            if leader.bodies and leader.bodies[-1] == body:
+                break
+    cluster.network.drop = lambda _sender, _to, _frame: False
+    applied = await cluster.agree()
+    assert list(dict.fromkeys(applied)) == bodies
+
+
+async def _founders_that_wait() -> None:
+    async with raft_cluster(opens_unknown=False) as cluster:
+        for node in (1, 2, 3):
+            await cluster.start(node)
+        founders = [cluster.peer(node) for node in (1, 2, 3)]
+        for node in (2, 3):
+            await cluster.open(node, founders)
+        leader = await cluster.leader()
+        assert leader.node_id in {2, 3}, "the preferred leader is only the first to stand"
+        await cluster.put(b"a")
+        await cluster.open(1, founders)
+        assert await cluster.agree() == [b"a"]
+
+
+def test_a_group_is_founded_without_its_first_member() -> None:
+    asyncio.run(_founders_that_wait())
+
+
+async def _real_threads(directory: str) -> None:
+    """Threads, files and a clock as in production; only the links are in memory."""
+    network, settings = Network(), RaftSettings(heartbeat_ms=20, election_ms=200)
+    everyone = [Peer(NodeId(node), f"disk-{node}") for node in (1, 2, 3)]
+    hosts: list[RaftHost] = []
+    machines = [RestoredMachine() for _ in everyone]
+    groups: list[Group] = []
+    for peer in everyone:
+        peers = Peers(MemoryLinks(network, peer, settings), settings.rpcs_max, LoopClock())
+        hosts.append(RaftHost(LocalDisk(), f"{directory}/{peer.node_id}", peer, peers=peers, settings=settings))
+        await peers.start()
+    for host, machine in zip(hosts, machines, strict=True):
+        groups.append(await host.open_group(GROUP, machine, founders=everyone))
+    async with asyncio.timeout(20):
+        while not machines[0].is_leading:  # noqa: ASYNC110 - threads have no event for it
+            await asyncio.sleep(0.001)
+        for number in range(200):
+            groups[0].propose([b"%d" % number])
+        while any(len(machine.bodies) < 200 for machine in machines):  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        assert await groups[2].read_barrier() >= machines[0].bodies[-1][0]
+        for host in hosts:
+            await host.close()
+    assert [body for _, body in machines[2].bodies] == [b"%d" % number for number in range(200)]
+
+
+def test_three_members_with_threads_and_files(tmp_path: Path) -> None:
+    asyncio.run(_real_threads(str(tmp_path)))

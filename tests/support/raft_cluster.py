@@ -44,6 +44,17 @@ class DropRule(Protocol):
     def __call__(self, sender: NodeId, to: NodeId, frame: bytes, /) -> bool: ...
 
 
+class RestoredMachine(RememberingMachine):
+    """Takes over another state at any time, as when files were installed."""
+
+    restore_count = 0
+
+    def restore(self, state: bytes) -> None:
+        self.restored, self.bodies = None, []
+        super().restore(state)
+        self.restore_count += 1
+
+
 @dataclass(slots=True)
 class Network:
     """Who can reach whom. A frame takes one turn of the loop; those of a held pair wait until it is let go."""
@@ -197,7 +208,7 @@ class Member:
     links: MemoryLinks
     peers: Peers
     host: RaftHost
-    machine: RememberingMachine
+    machine: RestoredMachine
     group: Group | None = None
     failures: list[tuple[GroupId | None, Exception]] = field(default_factory=list)
     unknown: list[tuple[GroupId, Peer]] = field(default_factory=list)
@@ -256,7 +267,7 @@ class RaftCluster:
             surroundings=Surroundings(clock=self.clock, runners=LoopRunner, blocking=inline, random=Random(node)),
         )
         member = Member(
-            peer=peer, disk=disk, links=links, peers=peers, host=host, machine=RememberingMachine(), failures=failures
+            peer=peer, disk=disk, links=links, peers=peers, host=host, machine=RestoredMachine(), failures=failures
         )
         self.members[node] = member
         host.on_unknown_group = lambda group_id, sender: self._on_unknown_group(member, group_id, sender)
@@ -266,7 +277,7 @@ class RaftCluster:
 
     async def open(self, node: int, founders: Sequence[Peer] | None = ()) -> Group:
         member = self.members[node]
-        member.machine = RememberingMachine()
+        member.machine = RestoredMachine()
         member.group = await member.host.open_group(GROUP, member.machine, founders=founders)
         return member.group
 

@@ -1,0 +1,41 @@
+"""What a group says to other nodes: messages to bytes, heartbeats to those of the other groups."""
+
+from collections.abc import Sequence
+
+from .acquaintances import Acquaintances
+from .codec import HeartbeatResponseRow, HeartbeatRow, encode
+from .group_services import GroupServices
+from .interfaces import GroupId, NodeId
+from .messages import Heartbeat, HeartbeatResponse, Message, Outgoing
+
+
+class Outbox:
+    """Sends what is for members; what a link does not take is gone, and the core will say it again."""
+
+    def __init__(self, services: GroupServices, group_id: GroupId, members: Acquaintances) -> None:
+        self._pulse = services.pulse
+        self._send = services.send
+        self._group_id = group_id
+        self._members = members
+
+    def send_all(self, messages: Sequence[Outgoing]) -> None:
+        group_id, strangers = self._group_id, self._members.strangers
+        last: Message | None = None
+        kind, buffers = 0, ()
+        for outgoing in messages:
+            to, message = outgoing.to, outgoing.message
+            if to in strangers:
+                continue
+            if isinstance(message, Heartbeat):
+                self._pulse.add_heartbeat(to, HeartbeatRow(group_id, message.term, message.committed, message.round))
+            elif isinstance(message, HeartbeatResponse):
+                self._pulse.add_response(to, HeartbeatResponseRow(group_id, message.term, message.round))
+            else:
+                if message is not last:  # one request often goes to several
+                    last = message
+                    kind, buffers = encode(message)
+                self._send(to, group_id, kind, buffers)
+
+    def send(self, to: NodeId, message: Message) -> None:
+        kind, buffers = encode(message)
+        self._send(to, self._group_id, kind, buffers)
