@@ -1,5 +1,7 @@
 """Errors of the sharding layer: each says whose fault it is by its class; gateway tables map them to codes."""
 
+from collections.abc import Sequence
+
 
 class ShardingError(Exception):
     """Base class of everything this layer raises on purpose."""
@@ -18,6 +20,15 @@ class NotLeaderError(ShardingError):
         self.leader_id = leader_id
         self.leader_epoch = leader_epoch
         self.is_refusal = is_refusal
+
+
+class NotReplicatedHereError(ShardingError):
+    """What this needs is not on this node, or not whole; `node_ids`: who may have it, the likeliest first."""
+
+    def __init__(self, what: str, node_ids: Sequence[int] = ()) -> None:
+        where = f"nodes {', '.join(map(str, node_ids))} have it" if node_ids else "no node has all of it"
+        super().__init__(f"{what} is not on this node; {where}")
+        self.node_ids = tuple(node_ids)
 
 
 class ShardStoppedError(ShardingError):

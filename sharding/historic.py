@@ -1,6 +1,10 @@
-"""The historic splits of a topic on this node: manifests as the catalog has them, their runs opened when asked."""
+"""The historic splits of a topic on this node: manifests as the catalog has them, their runs opened when asked.
 
-from collections.abc import Mapping, Sequence
+A split is *published* once the catalog has its manifest, and *historic here* once this node has its runs too, after
+its predecessors. Until then the live index keeps its events, so that nothing is missing and nothing comes twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from uuid import UUID
@@ -67,7 +71,10 @@ class HistoricSplit:
 
 
 class TopicHistory:
-    """The published splits of one topic, oldest first; without gaps, since a split is sealed after its predecessor."""
+    """The published splits of one topic, oldest first; without gaps, since a split is sealed after its predecessor.
+
+    `splits` are those that are historic here. `damaged`: numbers of those whose runs cannot be read now.
+    """
 
     def __init__(self, topics_folder: Path, topic_id: bytes, partition_count: int, cache: DecodedCache) -> None:
         self._topics_folder = topics_folder
@@ -75,15 +82,28 @@ class TopicHistory:
         self._partition_count = partition_count
         self._cache = cache
         self._known: Mapping[int, ManifestRecord] = {}
+        self.published: Sequence[SplitManifest] = ()
         self.splits: Sequence[HistoricSplit] = ()
+        self.damaged: set[int] = set()
 
     @property
     def last_or_none(self) -> SplitManifest | None:
-        return self.splits[-1].manifest if self.splits else None
+        """Of those published."""
+        return self.published[-1] if self.published else None
+
+    @property
+    def boundary(self) -> Tick:
+        """The last published tick."""
+        return self.published[-1].last_tick.tick() if self.published else no_tick(self._partition_count)
+
+    @property
+    def boundary_totals(self) -> Totals:
+        """As of `boundary`."""
+        return self.published[-1].totals.totals() if self.published else no_totals(self._partition_count)
 
     @property
     def sealed(self) -> Tick:
-        """The last sealed tick: what it and earlier ones emit is in runs, everything else is live."""
+        """The last tick in runs here: what it and earlier ones emit is in them, everything else is live."""
         return self.splits[-1].last_tick if self.splits else no_tick(self._partition_count)
 
     @property
@@ -91,20 +111,37 @@ class TopicHistory:
         """As of `sealed`."""
         return self.splits[-1].totals if self.splits else no_totals(self._partition_count)
 
-    def follow(self, records: Mapping[int, ManifestRecord]) -> bool:
-        """Take over what the catalog says now; returns whether anything changed."""
-        if self._known == records:
-            return False
+    def follow(self, records: Mapping[int, ManifestRecord], is_here: Callable[[SplitManifest], bool]) -> bool:
+        """Take over what the catalog says now, as far as its runs are here; returns whether `splits` changed."""
+        if self._known != records:
+            known = {manifest.number: manifest for manifest in self.published}
+            self.published = [
+                known[number] if self._known.get(number) == record else SplitManifest.unpack(record.manifest)
+                for number, record in sorted(records.items())
+            ]
+            self._known = dict(records)
         before = {split.manifest.number: split for split in self.splits}
         splits: list[HistoricSplit] = []
-        for number, record in sorted(records.items()):
-            if self._known.get(number) == record:
-                splits.append(before[number])
-                continue
-            manifest = SplitManifest.unpack(record.manifest)
-            folder = split_folder(self._topics_folder, self._topic_id, number)
-            splits.append(HistoricSplit(folder, manifest, self._cache))
+        for manifest in self.published:
+            held = before.get(manifest.number)
+            if held is None or held.manifest is not manifest:
+                if not is_here(manifest):
+                    break
+                held = self._opened(manifest)
+            splits.append(held)
+        if [id(split) for split in splits] == [id(split) for split in self.splits]:
+            return False
         # A query that still reads a replaced run keeps it; its file is closed with the last reference.
         self.splits = splits
-        self._known = dict(records)
         return True
+
+    def reopen(self, number: int) -> None:
+        """The files of a split were replaced by whole ones."""
+        self.damaged.discard(number)
+        self.splits = [
+            self._opened(split.manifest) if split.manifest.number == number else split for split in self.splits
+        ]
+
+    def _opened(self, manifest: SplitManifest) -> HistoricSplit:
+        folder = split_folder(self._topics_folder, self._topic_id, manifest.number)
+        return HistoricSplit(folder, manifest, self._cache)

@@ -2,11 +2,12 @@
 
 A key chooses the partition as Kafka's producers do (murmur2); records without one take turns. The records of one call
 that go to one partition keep their order, in as few batches as the topic's `max.message.bytes` allows. Partitions are
-independent: where one refuses, the others still store, and the outcome says so per record.
+independent: where one refuses, the others still store, and the outcome says so per record. A partition that is led by
+another node gets its batches there, one after the other.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -18,7 +19,7 @@ from store import batches
 from store.errors import BatchError
 from store.events import Record
 
-from .errors import InvalidRecordError, ShardingError, TimedOutError
+from .errors import InvalidRecordError, NotLeaderError, ShardingError, TimedOutError
 from .interfaces import Appended, NodeApi, PartitionApi, Topic
 from .partitioner import partition_of
 from .topic_configs import integer_of
@@ -83,7 +84,7 @@ class Inserts:
         """Where each record is, or why it is not known to be stored; in the order given.
 
         An error is a refusal, or TimedOutError and NotLeaderError: then the record may be stored all the same.
-        Raises: UnknownPartitionError, NotLeaderError; then nothing was stored.
+        Raises: UnknownPartitionError; then nothing was stored.
         """
         now_ms = self._now_ms()
         bytes_max = min(BATCH_BYTES_MAX, integer_of(topic.configs, "max.message.bytes"))
@@ -93,12 +94,20 @@ class Inserts:
 
         # Hashing and building are pure computing over up to 100,000 records: they must not hold up the loop.
         built = await anyio.to_thread.run_sync(build, limiter=self._limiter)
-        partitions = {index: self._node.partition(topic, index) for index in built.partitions}
+        partitions = {index: self._partition_or_none(topic, index) for index in built.partitions}
         outcomes: list[Outcome] = [TimedOutError("no answer in time: the record may be stored")] * len(records)
         for row, error in built.refused:
             outcomes[row] = error
-        await _Appends(outcomes).run(built.batches, partitions, now_ms)
+        appends = _Appends(outcomes, lambda index, batch: self._node.append_elsewhere(topic, index, batch))
+        await appends.run(built.batches, partitions, now_ms)
         return outcomes
+
+    def _partition_or_none(self, topic: Topic, index: int) -> PartitionApi | None:
+        """None if it is led elsewhere. Raises: UnknownPartitionError."""
+        try:
+            return self._node.partition(topic, index)
+        except NotLeaderError:
+            return None
 
     def _rows_by_partition(self, topic: Topic, records: Sequence[NewRecord]) -> dict[int, list[int]]:
         rows_of: dict[int, list[int]] = {}
@@ -115,36 +124,67 @@ def failures(outcomes: Sequence[Outcome]) -> list[Exception]:
     return [outcome for outcome in outcomes if isinstance(outcome, Exception)]
 
 
-class _Appends:
-    """The batches of one call under way."""
+Forward = Callable[[int, memoryview], Awaitable[Appended]]
 
-    def __init__(self, outcomes: list[Outcome]) -> None:
+
+class _Appends:
+    """The batches of one call under way. `forward` admits a batch where its partition is led."""
+
+    def __init__(self, outcomes: list[Outcome], forward: Forward) -> None:
         self._outcomes = outcomes
+        self._forward = forward
         self._pending = 0
         self._done = anyio.Event()
+        self._elsewhere: dict[int, list[_Batch]] = {}
+        self._admitted: set[int] = set()
 
-    async def run(self, built: Sequence[_Batch], partitions: dict[int, PartitionApi], now_ms: int) -> None:
+    async def run(self, built: Sequence[_Batch], partitions: dict[int, PartitionApi | None], now_ms: int) -> None:
         refused: dict[int, Exception] = {}
         for batch in built:
+            if (partition := partitions[batch.partition]) is None or batch.partition in self._elsewhere:
+                self._elsewhere.setdefault(batch.partition, []).append(batch)
+                continue
             # What follows a refused batch would overtake it.
             if (error := refused.get(batch.partition)) is None:
-                error = self._append(batch, partitions[batch.partition], now_ms)
-            if error is not None:
+                error = self._append(batch, partition, now_ms)
+            if isinstance(error, NotLeaderError) and not {batch.partition} & (self._admitted | refused.keys()):
+                self._elsewhere[batch.partition] = [batch]
+            elif error is not None:
                 refused[batch.partition] = error
                 self._settle(batch.rows, error)
             # Each batch costs a look at all its timestamps: others get their turn between two.
             await anyio.lowlevel.checkpoint()
-        if self._pending:
-            with anyio.move_on_after(APPEND_DEADLINE_S):
-                await self._done.wait()
+        with anyio.move_on_after(APPEND_DEADLINE_S):
+            async with anyio.create_task_group() as tasks:
+                for batches_elsewhere in self._elsewhere.values():
+                    tasks.start_soon(self._append_elsewhere, batches_elsewhere)
+                if self._pending:
+                    await self._done.wait()
+
+    async def _append_elsewhere(self, batches_elsewhere: Sequence[_Batch]) -> None:
+        """The batches of one partition, in their order."""
+        refused: Exception | None = None
+        for batch in batches_elsewhere:
+            if refused is None:
+                try:
+                    appended = await self._forward(batch.partition, batch.content)
+                except (ShardingError, BatchError) as error:
+                    refused = error
+                else:
+                    self._place(batch, appended)
+                    continue
+            self._settle(batch.rows, refused)
+
+    def _place(self, batch: _Batch, appended: Appended) -> None:
+        for position, row in enumerate(batch.rows):
+            self._outcomes[row] = Place(batch.partition, appended.base_offset + position)
 
     def _append(self, batch: _Batch, partition: PartitionApi, now_ms: int) -> Exception | None:
         def on_done(answer: Appended | Exception) -> None:
             if isinstance(answer, Exception):
                 self._settle(batch.rows, answer)
             else:
-                for position, row in enumerate(batch.rows):
-                    self._outcomes[row] = Place(batch.partition, answer.base_offset + position)
+                self._place(batch, answer)
             self._pending -= 1
             if not self._pending:
                 self._done.set()
@@ -153,6 +193,7 @@ class _Appends:
             partition.append(batch.content, batches.check(batch.content), acks=-1, now_ms=now_ms, on_done=on_done)
         except (ShardingError, BatchError) as error:
             return error
+        self._admitted.add(batch.partition)
         self._pending += 1
         return None
 

@@ -179,8 +179,8 @@ class LivePartition:
 class LiveTopic:
     """The live indexes of a topic's partitions, and what its unsealed ticks emitted if it has views.
 
-    `tick_or_none(number)` is the committed tick of a number. `on_emitted` callbacks run in the loop
-    after the events of a further tick are indexed, and after sealing.
+    `tick_or_none(number)` is the committed tick of a number. After the events of a further tick are indexed, and after
+    sealing, `on_emitted` is called, and then those who watch.
     """
 
     def __init__(
@@ -193,8 +193,9 @@ class LiveTopic:
         self.topic_id = topic_id
         self.partitions = partitions
         self._tick_or_none = tick_or_none
+        self.on_emitted: Callable[[], None] = _nothing
         self._emission = None if ledger is None else LiveEmission(ledger)
-        self._on_emitted: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[], None]] = []
         self._undo: list[Callable[[], None]] = []
 
     @property
@@ -238,14 +239,18 @@ class LiveTopic:
             partition.discard(sealed)
         self._tell()
 
-    def watch_emitted(self, on_emitted: Callable[[], None]) -> Callable[[], None]:
-        self._on_emitted.append(on_emitted)
+    def watch_emitted(self, on_change: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(on_change)
 
         def undo() -> None:
-            if on_emitted in self._on_emitted:
-                self._on_emitted.remove(on_emitted)
+            if on_change in self._watchers:
+                self._watchers.remove(on_change)
 
         return undo
+
+    def tell_watchers(self) -> None:
+        for on_change in tuple(self._watchers):
+            on_change()
 
     def watch_logs(self, on_change: Callable[[], None]) -> None:
         self._undo += [partition.log.watch(on_change) for partition in self.partitions]
@@ -255,17 +260,27 @@ class LiveTopic:
             undo()
         for partition in self.partitions:
             partition.fail(error)
+        # Who waits for more to be shown looks again, and is told.
+        self.tell_watchers()
 
     def _tell(self) -> None:
-        for on_emitted in tuple(self._on_emitted):
-            on_emitted()
+        self.on_emitted()
+        self.tell_watchers()
 
 
 class LiveIndexes:
-    """Every live topic of the node and the task that feeds them. `monotonic` gives seconds."""
+    """Every live topic of the node and the task that feeds them. `monotonic` gives seconds.
+
+    `on_failed(topic id)` is told of an index that ended by a fault of its own, after it was removed.
+    """
 
     def __init__(
-        self, *, monotonic: Callable[[], float], limiter: anyio.CapacityLimiter, logger: logging.Logger
+        self,
+        *,
+        monotonic: Callable[[], float],
+        limiter: anyio.CapacityLimiter,
+        logger: logging.Logger,
+        on_failed: "Callable[[bytes], None] | None" = None,
     ) -> None:
         self._topics: dict[bytes, LiveTopic] = {}
         self._dirty: deque[LiveTopic] = deque()
@@ -273,6 +288,7 @@ class LiveIndexes:
         self._monotonic = monotonic
         self._limiter = limiter
         self._logger = logger
+        self._on_failed = on_failed
 
     def __iter__(self) -> Iterator[LiveTopic]:
         return iter(self._topics.values())
@@ -290,12 +306,17 @@ class LiveIndexes:
         if (topic := self._topics.pop(topic_id, None)) is not None:
             topic.close(error)
 
+    def wake(self, topic_id: bytes) -> None:
+        """There may be more to index than the logs have told."""
+        if (topic := self._topics.get(topic_id)) is not None:
+            self._mark(topic)
+
     async def run(self) -> None:
         """Feed the indexes until cancelled."""
         while True:
             while self._dirty:
                 topic = self._dirty.popleft()
-                if topic.topic_id in self._topics:
+                if self._topics.get(topic.topic_id) is topic:
                     await self._feed(topic)
             self._wake = anyio.Event()
             await self._wake.wait()
@@ -320,7 +341,10 @@ class LiveIndexes:
         except Exception as error:
             # Without its index a stream cannot answer; the log and the other topics go on.
             self._logger.exception("the live index of topic %s stops", topic.topic_id.hex())
-            self.remove(topic.topic_id, error)
+            if self._topics.get(topic.topic_id) is topic:
+                self.remove(topic.topic_id, error)
+                if self._on_failed is not None:
+                    self._on_failed(topic.topic_id)
             return
         if is_more:
             self._mark(topic)
@@ -339,6 +363,10 @@ class LiveIndexes:
             return started
         await anyio.lowlevel.checkpoint()
         return self._monotonic()
+
+
+def _nothing() -> None:
+    """Nobody is told."""
 
 
 def _joined(parts: Sequence[Int64Array]) -> Int64Array:

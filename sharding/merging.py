@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,8 @@ ROOT = str(Path(store.__file__).absolute().parent.parent)
 class SplitToSeal:
     """Split `number` of a topic: its ticks with the boundary before them, and per partition where its log is.
 
-    `firsts`: where the log must be read from; `ends`: where the split ends.
+    `firsts`: where the log must be read from; `ends`: where the split ends. `attempt` keeps the runs of two leaders
+    apart, who may merge the same split; None where there can be one only.
     """
 
     topic: StreamTopic
@@ -42,10 +43,12 @@ class SplitToSeal:
     firsts: Sequence[int]
     ends: Sequence[int]
     places: Sequence[tuple[Shard, Chain]]
+    attempt: int | None = None
 
     def job(self, topics_folder: Path) -> MergeJob:
         """A split may have many batches: this belongs in a worker thread."""
         schema = self.topic.schema
+        suffix = "" if self.attempt is None else f"-{self.attempt}"
         return MergeJob(
             topic_id=self.topic.topic_id,
             number=self.number,
@@ -59,6 +62,8 @@ class SplitToSeal:
             schema_text=None if schema is None else schema.schema_text(),
             aggregates_text="[]" if schema is None else schema.aggregates_text(),
             folder=str(split_folder(topics_folder, self.topic.topic_id, self.number)),
+            main_name=f"main{suffix}.parquet",
+            late_name=f"late-1{suffix}.parquet",
         )
 
     def _slices(self) -> list[LogSlice]:
@@ -103,21 +108,39 @@ def verify(job: MergeJob, manifest: SplitManifest) -> None:
             raise SealingError(f"{run.name} has {size} bytes, {run.size_bytes} in the manifest")
 
 
-def remove_leftovers(topics_folder: Path, referenced: Mapping[str, Mapping[str, set[str]]]) -> None:
-    """Remove what deleted topics and unpublished attempts left behind; never while a merge runs.
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What is none of a listed topic: `named` has the runs of each published split, by its folder.
 
-    `referenced`: topic folder -> split folder -> files that a manifest names.
+    `is_shared`: other nodes may be about to name a file of a split that is not published yet.
+    """
+
+    named: Mapping[str, set[str]]
+    is_shared: bool
+
+
+def remove_leftovers(topics_folder: Path, listed: Mapping[str, Leftovers]) -> None:
+    """Remove what deleted topics and unpublished attempts left behind; never while a merge or a copy runs.
+
+    `listed`: every topic of the catalog as of now, by its folder.
     """
     if not topics_folder.is_dir():
         return
     for topic_folder in topics_folder.iterdir():
-        splits = referenced.get(topic_folder.name, {})
+        if (topic := listed.get(topic_folder.name)) is None:
+            shutil.rmtree(topic_folder)
+            continue
         for folder in topic_folder.iterdir():
-            files = splits.get(folder.name, set[str]())
-            for path in folder.iterdir():
-                if path.name not in files:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            files = topic.named.get(folder.name)
+            if files is None and topic.is_shared:
+                continue
+            remove_unnamed(folder, files or ())
             if not files:
                 folder.rmdir()
-        if topic_folder.name not in referenced:
-            topic_folder.rmdir()
+
+
+def remove_unnamed(folder: Path, names: Container[str]) -> None:
+    """What other attempts at a published split left in its folder."""
+    for path in folder.iterdir():
+        if path.name not in names:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -50,6 +50,12 @@ class DecodedBatches:
                     self._size -= _size_of(self._held.popitem(last=False)[1])
         return decoded
 
+    def forget(self, shard_id: int) -> None:
+        """The shard's log was replaced as a whole: the same bytes may stand elsewhere in it now."""
+        with self._lock:
+            for key in [key for key in self._held if key[0] == shard_id]:
+                self._size -= _size_of(self._held.pop(key))
+
 
 class PartitionLog:
     """Reads one partition. `batches` is for the loop; `records` may be called from any thread.

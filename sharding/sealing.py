@@ -5,8 +5,12 @@ one after the other: a tick that reaches the split's end, a merge job over the l
 what it made, and the manifest into the catalog by compare-and-set. From the moment the catalog has it, runs answer for
 the split: whoever follows the catalog drops the sealed events in that very callback (`time_services`).
 
-Nothing here is remembered over a restart: what is closed and has no manifest is sealed again, from the start; files of
-an attempt that was not published are overwritten, or removed where no manifest names them.
+On a cluster the leader of partition 0 does this, and the other replicas copy the runs before the manifest is published
+(`copies`). Two leaders, one of whom does not know yet that it was deposed, may seal the same split at a time: their
+runs have different names, and the compare-and-set decides.
+
+Nothing here is remembered over a restart: what is closed and has no manifest is sealed again, from the start. Files
+that no manifest names go once their split is published, or at a start where no other node can be about to name them.
 """
 
 import logging
@@ -30,9 +34,10 @@ from store.ticks import Tick
 
 from .commands.command import Command
 from .commands.ticks import ForgetTicks
-from .errors import SealingError, ShardingError, UnknownTopicIdError
+from .copies import Copies
+from .errors import NotLeaderError, NotReplicatedHereError, SealingError, ShardingError, UnknownTopicIdError
 from .historic import TopicHistory
-from .merging import FIRST_VERSION, SplitToSeal, merge_in_process, remove_leftovers, verify
+from .merging import FIRST_VERSION, Leftovers, SplitToSeal, merge_in_process, remove_leftovers, verify
 from .shard import Shard
 from .shard_state import Chain
 from .stream_topic import StreamTopic
@@ -90,6 +95,24 @@ class SealHost(Protocol):
         ...
 
     def submit(self, topic_id: bytes, partition: int, command: Command) -> Awaitable[object]: ...
+    @property
+    def node_id(self) -> int: ...
+    def replicas_of(self, topic: StreamTopic) -> Sequence[int]:
+        """The nodes that have the whole topic."""
+        ...
+
+    def leader_or_none(self, topic_id: bytes) -> int | None:
+        """Who leads the topic's partition 0, as far as this node knows."""
+        ...
+
+    async def catch_up(self, topic: StreamTopic) -> None:
+        """Read barriers on the topic's shards. Raises: ShardingError."""
+        ...
+
+    async def catalog_barrier(self) -> None:
+        """Raises: NotLeaderError."""
+        ...
+
     async def cut(self, topic_id: UUID) -> tuple[int, tuple[int, ...]] | None: ...
     async def publish_run(self, topic_id: UUID, number: int, version: int, manifest: bytes) -> bool: ...
 
@@ -100,10 +123,11 @@ class Sealer:
     Topics are cut and sealed by the node that leads their partition 0.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what sealing works with, given once
         self,
         host: SealHost,
         keeper: Timekeeper,
+        copies: Copies,
         settings: SealingSettings,
         *,
         now_ms: Callable[[], int],
@@ -112,6 +136,7 @@ class Sealer:
     ) -> None:
         self._host = host
         self._keeper = keeper
+        self._copies = copies
         self._settings = settings
         self._now_ms = now_ms
         self._limiter = limiter
@@ -125,6 +150,8 @@ class Sealer:
         # Topics that `seal` is about to cut: the new split waits until its watermark is known.
         self._cutting: Counter[bytes] = Counter()
         self._failures: dict[bytes, SealingFailure] = {}
+        # Merged, verified, and not published yet: an attempt that failed behind the merge goes on with these runs.
+        self._merged: dict[tuple[bytes, int], SplitManifest] = {}
         # Folders of deleted topics.
         self._doomed: list[Path] = []
         self._changed = anyio.Event()
@@ -142,14 +169,11 @@ class Sealer:
 
     async def run(self) -> None:
         """Cut and seal until cancelled."""
-        await anyio.to_thread.run_sync(remove_leftovers, self._topics_folder, self._referenced(), limiter=self._limiter)
+        await self._tidy()
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
-                for topic in self._host.led_topics():
-                    if places := self._places_or_none(topic):
-                        self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
-                    self._seal_soon(topic.topic_id)
+                self.on_leader()
                 while True:
                     for topic_id in list(self._since_ms):
                         await self._cut_if_due(topic_id)
@@ -161,22 +185,36 @@ class Sealer:
             # What is closed now is found by the next run.
             self._tasks = None
 
+    def on_leader(self) -> None:
+        """This node may lead more than before: splits that it has to cut, or to seal."""
+        for topic in self._host.led_topics():
+            if topic.topic_id not in self._since_ms and (places := self._places_or_none(topic)):
+                self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
+            self._seal_soon(topic.topic_id)
+
     async def seal(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
         """End the open split now with W = its highest timestamp; its number once it is historic; None if it is empty.
 
+        An empty open split whose predecessor is being sealed: that one is waited for.
         `at_least_ms`: a higher W on the caller's word (`Timekeeper.seal_ms`).
 
-        Raises: SealingError when the first attempt fails, UnknownTopicIdError.
+        Raises: SealingError when the first attempt fails, NotLeaderError, UnknownTopicIdError, NotReplicatedHereError.
         """
         failed_before = self._failures.get(topic_id)
+        topic = self._led_topic(topic_id)
         self._cutting[topic_id] += 1
         try:
-            if (cut := await self._host.cut(UUID(bytes=topic_id))) is None:
+            cut = await self._host.cut(UUID(bytes=topic_id))
+            # The other partitions' leaders may have admitted what is not applied here yet.
+            await self._host.catch_up(topic)
+            number = self._last_closed(topic) if cut is None else cut[0]
+            if number is None:
                 return None
-            number = cut[0]
-            self._seal_ms[topic_id, number] = self._keeper.seal_ms(topic_id, at_least_ms)
-            if (topic := self._host.led_topic_or_none(topic_id)) is not None:
-                self._restart_age(topic_id, self._places_or_none(topic) or (), self._now_ms())
+            topic = self._led_topic(topic_id)
+            wanted_ms = self._keeper.seal_ms(topic_id, at_least_ms)
+            known_ms = self._seal_ms.get((topic_id, number))
+            self._seal_ms[topic_id, number] = max((ms for ms in (wanted_ms, known_ms) if ms is not None), default=None)
+            self._restart_age(topic_id, self._places_or_none(topic) or (), self._now_ms())
         finally:
             self._cutting[topic_id] -= 1
             self._seal_soon(topic_id)
@@ -188,18 +226,41 @@ class Sealer:
             if failure is not None and failure is not failed_before:
                 raise SealingError(f"split {failure.number}: {failure.message}; it will be tried again")
             await self._changed.wait()
+        self._led_topic(topic_id)
+        raise AssertionError("a topic that is led would be waited for")
+
+    def _led_topic(self, topic_id: bytes) -> StreamTopic:
+        """Raises: NotLeaderError, UnknownTopicIdError."""
+        if (topic := self._host.led_topic_or_none(topic_id)) is not None:
+            return topic
+        if any(topic.topic_id == topic_id for topic in self._host.listed_topics()):
+            raise NotLeaderError(self._host.leader_or_none(topic_id))
         raise UnknownTopicIdError(f"topic {topic_id.hex()} is not here any more")
+
+    def _last_closed(self, topic: StreamTopic) -> int | None:
+        """The newest split that is closed and that no manifest describes."""
+        last = self._host.history_of(topic).last_or_none
+        number = max(chain.newest.number for _, chain in self._host.places_of(topic)) - 1
+        return number if number > (-1 if last is None else last.number) else None
+
+    def on_role(self) -> None:
+        """Leadership may be gone: whoever waits here for what another node does now looks again."""
+        self._tell()
 
     def on_catalog_changed(self) -> None:
         """A manifest may have been published, a topic may be gone."""
         self._tell()
 
     def forget(self, topic_id: bytes) -> None:
-        """The topic was deleted: its runs go. A merge under way ends unpublished; what it leaves goes at a restart."""
+        """The topic was deleted, and that is never taken back: its runs go.
+
+        A merge under way ends unpublished; what it leaves goes at a restart.
+        """
         self._since_ms.pop(topic_id, None)
         self._failures.pop(topic_id, None)
-        for key in [key for key in self._seal_ms if key[0] == topic_id]:
-            del self._seal_ms[key]
+        for held in (self._seal_ms, self._merged):
+            for key in [key for key in held if key[0] == topic_id]:
+                del held[key]
         self._doomed.append(self._topics_folder / str(UUID(bytes=topic_id)))
 
     async def _cut_if_due(self, topic_id: bytes) -> None:
@@ -247,6 +308,8 @@ class Sealer:
             while (topic := self._host.led_topic_or_none(topic_id)) is not None and not self._cutting[topic_id]:
                 number = -1
                 try:
+                    # What another node has published meanwhile must not be merged again.
+                    await self._host.catalog_barrier()
                     if (number := self._next_closed(topic)) is None:
                         self._failures.pop(topic_id, None)
                         return
@@ -255,6 +318,9 @@ class Sealer:
                     self._failures.pop(topic_id, None)
                     self._tell()
                     continue
+                except NotReplicatedHereError:
+                    # No node has all of it: it stays in the logs.
+                    return
                 except Exception as error:  # noqa: BLE001 - whatever it is, the split stays closed and is tried again
                     attempt_count += 1
                     self._failures[topic_id] = SealingFailure(number or 0, attempt_count, str(error) or repr(error))
@@ -264,6 +330,9 @@ class Sealer:
                 delay_ms = min(2 * delay_ms, self._settings.retry_ms_max)
         finally:
             self._sealing.discard(topic_id)
+            if self._host.led_topic_or_none(topic_id) is None:
+                # Another node's now, and its failures with it.
+                self._failures.pop(topic_id, None)
             self._tell()
 
     def _next_closed(self, topic: StreamTopic) -> int | None:
@@ -274,11 +343,29 @@ class Sealer:
         return number if number < newest else None
 
     async def _seal_one(self, topic: StreamTopic, number: int) -> None:
-        """Tick past the split's end, merge, verify, publish."""
+        """Tick past the split's end, merge, verify, let the others copy, publish."""
+        key = topic.topic_id, number
+        for other in [one for one in self._merged if one[0] == topic.topic_id and one[1] < number]:
+            # Another node has published that one.
+            del self._merged[other]
+        if (manifest := self._merged.get(key)) is None:
+            manifest = self._merged[key] = await self._merged_split(topic, number)
+        await self._copies.spread(manifest, self._host.replicas_of(topic), self._host.node_id)
+        if not await self._host.publish_run(UUID(bytes=topic.topic_id), number, FIRST_VERSION, manifest.pack()):
+            # Somebody else published, or the topic is gone: the catalog decides, look again.
+            self._logger.info("split %d of topic %s was published meanwhile", number, topic.name)
+            del self._merged[key]
+            return
+        del self._merged[key]
+        self._seal_ms.pop(key, None)
+        await self._host.submit(topic.topic_id, 0, ForgetTicks(topic.topic_id, manifest.last_tick.number))
+
+    async def _merged_split(self, topic: StreamTopic, number: int) -> SplitManifest:
+        await self._host.catch_up(topic)
         places = self._host.places_of(topic)
         history = self._host.history_of(topic)
         ends = [_closed_split(chain, number).committed_offset for _, chain in places]
-        boundary, totals = history.sealed, history.totals
+        boundary, totals = history.boundary, history.boundary_totals
         seal_ms = self._seal_ms.get((topic.topic_id, number))
         wish = TickWish(ends=ends, after_number=boundary.number, seal_ms=seal_ms)
         last = await self._keeper.tick_past(topic.topic_id, wish)
@@ -288,7 +375,8 @@ class Sealer:
             ticks = ticks[: next(row for row, tick in enumerate(ticks) if tick.covers(ends)) + 1]
         parts = [] if history.last_or_none is None else history.last_or_none.parts
         firsts = [part.carried_first for part in parts] or [chain.splits[0].first_offset for _, chain in places]
-
+        # The last tick's cut is committed where the partitions are led, and is now here too.
+        await self._host.catch_up(topic)
         to_seal = SplitToSeal(
             topic=topic,
             number=number,
@@ -298,18 +386,15 @@ class Sealer:
             firsts=firsts,
             ends=ends,
             places=places,
+            attempt=places[0][0].term if len(self._host.replicas_of(topic)) > 1 else None,
         )
         async with self._merging:
             job = await anyio.to_thread.run_sync(to_seal.job, self._topics_folder, limiter=self._limiter)
             manifest = await self._merge(job)
             await anyio.to_thread.run_sync(verify, job, manifest, limiter=self._limiter)
         await self._compare_with_live(manifest)
-        self._seal_ms.pop((topic.topic_id, number), None)
-        if not await self._host.publish_run(UUID(bytes=topic.topic_id), number, FIRST_VERSION, manifest.pack()):
-            # Somebody else published, or the topic is gone: the catalog decides, look again.
-            self._logger.info("split %d of topic %s was published meanwhile", number, topic.name)
-            return
-        await self._host.submit(topic.topic_id, 0, ForgetTicks(topic.topic_id, manifest.last_tick.number))
+        self._copies.made(manifest)
+        return manifest
 
     async def _compare_with_live(self, manifest: SplitManifest) -> None:
         """What views have shown and what the runs hold must be the same. Raises: SealingError."""
@@ -343,13 +428,28 @@ class Sealer:
         self._changed.set()
         self._changed = anyio.Event()
 
-    def _referenced(self) -> dict[str, dict[str, set[str]]]:
-        """Topic folder -> split folder -> files that a manifest names."""
+    async def _tidy(self) -> None:
+        """Remove what earlier runs of this node left behind, once the catalog is known to be of now."""
+        while True:
+            try:
+                await self._host.catalog_barrier()
+            except ShardingError as error:
+                self._logger.debug("leftovers stay until the catalog answers: %s", error)
+                await anyio.sleep(self._settings.retry_ms / 1000)
+            else:
+                break
+        await anyio.to_thread.run_sync(remove_leftovers, self._topics_folder, self._listed(), limiter=self._limiter)
+
+    def _listed(self) -> dict[str, Leftovers]:
+        """By topic folder."""
         return {
-            str(UUID(bytes=topic.topic_id)): {
-                str(split.manifest.number): {run.name for run in split.manifest.runs}
-                for split in self._host.history_of(topic).splits
-            }
+            str(UUID(bytes=topic.topic_id)): Leftovers(
+                {
+                    str(manifest.number): {run.name for run in manifest.runs}
+                    for manifest in self._host.history_of(topic).published
+                },
+                is_shared=len(self._host.replicas_of(topic)) > 1,
+            )
             for topic in self._host.listed_topics()
         }
 

@@ -1,10 +1,12 @@
 """A topic by event time: one answer over its historic runs and its live indexes. Fulfils `interfaces.StreamApi`.
 
-Every query is linearizable: a read barrier on each shard of the topic, then the live indexes are waited for up to what
-is committed by then. Runs, snapshots and tick are taken in one turn of the loop, so that they fit together; the query
-itself runs in worker threads. What a query reads stays valid while the topic goes on, is sealed, or is deleted.
+Every query is linearizable, on any replica: a read barrier on each shard of the topic, then the live indexes are waited
+for up to what is committed by then, and up to the cut of the last tick by then. Runs, snapshots and tick are taken in
+one turn of the loop, so that they fit together; the query itself runs in worker threads. What a query reads stays valid
+while the topic goes on, is sealed, or is deleted. Splits and watermark are told as this replica knows them.
 """
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,12 +18,15 @@ import numpy as np
 
 from store.answers import EventsStream, aggregate_table
 from store.blocks import Source
+from store.errors import DamagedRunError
 from store.events import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN, TimeRange
+from store.manifest import SplitManifest
 from store.queries import AggregateQuery, EventsQuery
 from store.reading import Reading
 from store.ticks import Tick
 
-from .errors import NotLeaderError
+from .barriers import pass_barriers
+from .errors import NotLeaderError, NotReplicatedHereError, TimedOutError
 from .historic import HistoricSplit, TopicHistory
 from .interfaces import (
     AggregateAnswer,
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TOKEN_FORMAT = 1
+# For a replica that is behind to apply and index what was acknowledged before.
+FRESH_DEADLINE_S = 10.0
 T = TypeVar("T")
 
 
@@ -66,6 +73,11 @@ class StreamHost(Protocol):
     def places_of(self, topic: StreamTopic) -> list[tuple[Shard, Chain]]: ...
     def live_of(self, topic_id: bytes) -> LiveTopic: ...
     def last_tick(self, topic: StreamTopic) -> Tick: ...
+    def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None: ...
+    def other_replicas(self, topic_id: bytes) -> Sequence[int]: ...
+    def on_unreadable(self, topic_id: bytes) -> None:
+        """A run of the topic could not be read."""
+        ...
 
 
 class Token(msgspec.Struct, array_like=True, frozen=True):
@@ -88,7 +100,8 @@ class _View:
         self.live = live.snapshots()
         self.tick = tick
         self.offsets = [partition.indexed_offset for partition in live.partitions]
-        self.live_split_count = len(stream.unsealed_numbers())
+        last = historic[-1].manifest.number if historic else -1
+        self.live_split_count = stream.newest_number() - last
         runs = [run for split in historic for run in split.opened.runs]
         sources: list[Source] = [*runs, *self.live]
         self.reading = Reading(sources=sources, schema=stream.topic.schema, tick=tick if tick.number else None)
@@ -103,7 +116,7 @@ class Stream:
         self._host = host
 
     async def events(self, query: EventsQuery) -> EventsAnswer:
-        view = await self._fresh_view()
+        view = await self._fresh_view(query.span)
         stream = await self._in_thread(lambda: EventsStream(view.reading, query))
         return EventsAnswer(
             self._meta(view, query.span),
@@ -113,12 +126,12 @@ class Stream:
         )
 
     async def aggregate(self, query: AggregateQuery) -> AggregateAnswer:
-        view = await self._fresh_view()
+        view = await self._fresh_view(query.span)
         table = await self._in_thread(lambda: aggregate_table(view.reading, query))
         return AggregateAnswer(self._meta(view, query.span), table)
 
     async def offsets(self, span: TimeRange) -> list[PartitionSpan]:
-        view = await self._fresh_view()
+        view = await self._fresh_view(span)
         partition_count = self.topic.partition_count
         return await self._in_thread(lambda: _spans_of(view.historic, view.live, span, partition_count))
 
@@ -126,7 +139,8 @@ class Stream:
         chains = [chain for _, chain in self._host.places_of(self._held.topic)]
         opened_ms = {split.number: split.opened_ms for split in chains[0].splits}
         historic = [
-            _historic_description(split, opened_ms.get(split.manifest.number, 0)) for split in self._held.history.splits
+            _historic_description(manifest, opened_ms.get(manifest.number, 0))
+            for manifest in self._held.history.published
         ]
         return [*historic, *(_live_description(chains, number) for number in self.unsealed_numbers())]
 
@@ -145,23 +159,53 @@ class Stream:
 
     def unsealed_numbers(self) -> range:
         """The splits that no manifest describes; the last one is open, the others are sealing."""
-        chains = [chain for _, chain in self._host.places_of(self._held.topic)]
         last = self._held.history.last_or_none
-        return range(0 if last is None else last.number + 1, max(chain.newest.number for chain in chains) + 1)
+        return range(0 if last is None else last.number + 1, self.newest_number() + 1)
 
-    async def _fresh_view(self) -> _View:
-        """All that was acknowledged before this call, per partition. Raises: NotLeaderError."""
+    def newest_number(self) -> int:
+        """The number of the open split."""
+        return max(chain.newest.number for _, chain in self._host.places_of(self._held.topic))
+
+    async def _fresh_view(self, span: TimeRange) -> _View:
+        """All that was acknowledged before this call, per partition.
+
+        Raises: NotLeaderError, NotReplicatedHereError, TimedOutError.
+        """
         topic = self._held.topic
         live = self._host.live_of(topic.topic_id)
-        places = self._host.places_of(topic)
-        for shard in {shard.shard_id: shard for shard, _ in places}.values():
-            if not shard.is_leader:
-                raise NotLeaderError(shard.group.leader_or_none)
-            await shard.group.read_barrier()
-        for partition in live.partitions:
-            await partition.wait_indexed(partition.log.committed_offset)
+        try:
+            async with asyncio.timeout(FRESH_DEADLINE_S):
+                await pass_barriers([shard for shard, _ in self._host.places_of(topic)])
+                tick = self._host.last_tick(topic)
+                for partition in live.partitions:
+                    # A tick's cut is committed where the partition is led, and on its way here.
+                    await partition.wait_indexed(
+                        max(partition.log.committed_offset, _cut_of(tick, partition.partition))
+                    )
+        except TimeoutError as error:
+            raise TimedOutError(f"this replica is more than {FRESH_DEADLINE_S:g} s behind") from error
         # No await from here on: runs, snapshots and tick are of one moment.
-        return _View(self, live, self._held.history.splits, self._host.last_tick(self._held.topic))
+        if self._host.live_of(topic.topic_id) is not live:
+            raise NotLeaderError(message=f"the live index of {topic.name} has begun anew")
+        history = self._held.history
+        for split in history.splits:
+            if split.manifest.number in history.damaged and _overlap(split.manifest.span, span):
+                raise NotReplicatedHereError(
+                    f"split {split.manifest.number}", self._host.other_replicas(topic.topic_id)
+                )
+        return _View(self, live, history.splits, self._newest_indexed(live, tick))
+
+    def _newest_indexed(self, live: LiveTopic, known: Tick) -> Tick:
+        """The newest tick whose cut is indexed here; `known` is one. A replica may hear of a tick before its events."""
+        topic = self._held.topic
+        tick = self._host.last_tick(topic)
+        while tick.number > known.number:
+            if all(one.indexed_offset >= _cut_of(tick, one.partition) for one in live.partitions):
+                return tick
+            if (before := self._host.tick_or_none(topic.topic_id, tick.number - 1)) is None:
+                break
+            tick = before
+        return known
 
     def _meta(self, view: _View, span: TimeRange) -> AnswerMeta:
         tick = view.tick
@@ -182,7 +226,18 @@ class Stream:
             yield batch
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._host.limiter)
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=self._host.limiter)
+        except DamagedRunError as error:
+            topic_id = self._held.topic.topic_id
+            self._host.on_unreadable(topic_id)
+            if others := self._host.other_replicas(topic_id):
+                raise NotReplicatedHereError(f"a run of {self.topic.name!r}, whole,", others) from error
+            raise
+
+
+def _cut_of(tick: Tick, partition: int) -> int:
+    return tick.cut[partition] if partition < len(tick.cut) else 0
 
 
 def _overlap(left: TimeRange, right: TimeRange) -> bool:
@@ -224,8 +279,7 @@ def _spans_of(
     ]
 
 
-def _historic_description(split: HistoricSplit, opened_ms: int) -> SplitDescription:
-    manifest = split.manifest
+def _historic_description(manifest: SplitManifest, opened_ms: int) -> SplitDescription:
     has_rows = manifest.row_count > 0
     return SplitDescription(
         number=manifest.number,

@@ -1,5 +1,8 @@
 """The timekeeper: fences and ticks every topic whose partition 0 this node leads, while there is something to tick.
 
+The other partitions may be led elsewhere: what they hold is read from this node's replicas, which may be behind, so
+that W rises later than it could and never too far; their fences go to their leaders, and the answers come back.
+
 A topic is *active* from an append until a tick has made everything final that it holds. Active topics are looked at
 every `tick.ms`; with none, the timekeeper sleeps until an append wakes it. Topics without schema and views are looked
 at only when a cut asks for a tick (`tick_past`).
@@ -45,7 +48,10 @@ class TickHost(Protocol):
         ...
 
     def submit(self, topic_id: bytes, partition: int, command: Command) -> Awaitable[object]:
-        """Put a command into the log of the partition's shard. Raises: NotLeaderError, ClosingError."""
+        """Put a command into the log of the partition's shard, wherever it is led; partition 0's only where led here.
+
+        Raises: NotLeaderError, ClosingError.
+        """
         ...
 
 
@@ -78,8 +84,8 @@ class Timekeeper:
         self._wake = anyio.Event()
 
     def on_append(self, split: WriteSplit) -> None:
-        """An append was applied; cheap, called for each."""
-        if split.topic_id not in self._due_ms:
+        """An append was applied, here or where it is led; cheap, called for each."""
+        if split.topic_id not in self._due_ms and self._host.led_topic_or_none(split.topic_id) is not None:
             self._activate(split.topic_id)
 
     def on_leader(self) -> None:

@@ -1,8 +1,9 @@
 """One partition of a view: fulfils `interfaces.PartitionApi`, read-only, on the node that leads the viewed partition.
 
-Offsets are ranks of emission. The high watermark is the end rank of the last tick whose events are indexed; all below
-it is final, so both isolation levels show the same. Batches are made from records when they are read, in a worker
-thread; the same rank always carries the same record, whether it comes from live data or from runs.
+Offsets are ranks of emission. The high watermark is the end rank of the last tick that may be shown (`shown`): its
+events are indexed, and all below it is final, so both isolation levels show the same. Batches are made from records
+when they are read, in a worker thread; the same rank always carries the same record, whether it comes from live data or
+from runs, and on whichever node. They carry no leader epoch: nothing of a view is ever taken back.
 """
 
 from collections import OrderedDict
@@ -15,9 +16,11 @@ import msgspec
 
 from store.batches import BatchHeader, build
 from store.emission import Ledger, ViewKind
+from store.errors import DamagedRunError
 from store.events import Record
 from store.merge import sliced
 
+from ..barriers import pass_barrier
 from ..errors import (
     FencedLeaderEpochError,
     InvalidTopicError,
@@ -45,9 +48,20 @@ class ViewedTopic(Protocol):
     """What the views of a topic are made from."""
 
     @property
-    def live(self) -> LiveTopic: ...
+    def live_or_none(self) -> LiveTopic | None: ...
     @property
     def historic(self) -> Sequence[HistoricSplit]: ...
+    def check_readable(self) -> None:
+        """Raises: OffsetNotAvailableError while a run of the topic cannot be read here."""
+        ...
+
+    def on_unreadable(self) -> None:
+        """A run of the topic could not be read."""
+        ...
+
+    def shown_or_none(self, shard: Shard) -> int | None:
+        """The last tick that the view partitions of a shard show; None while they are not served here."""
+        ...
 
 
 class ViewPartition:
@@ -70,6 +84,20 @@ class ViewPartition:
         self._limiter = limiter
         # Rank -> the event before it, where a reader has stopped: it will go on there.
         self._places: OrderedDict[int, Key] = OrderedDict()
+        # The term in which this node served the partition last, and its bounds then.
+        self._served_term = -1
+        self._start = self._end = 0
+
+    @property
+    def chain(self) -> Chain:
+        return self._chain
+
+    def check_ready(self) -> None:
+        """Raises: NotLeaderError while its high watermark may be below one that was served before."""
+        if not self._shard.is_leader:
+            raise NotLeaderError(self._shard.group.leader_or_none)
+        if not self._follow_shown():
+            raise NotLeaderError
 
     @property
     def leader_epoch(self) -> int:
@@ -77,16 +105,17 @@ class ViewPartition:
 
     @property
     def log_start(self) -> int:
-        historic = self.viewed.historic
-        if historic:
+        if historic := self.viewed.historic:
             first = historic[0]
-            return first.totals_before.end_rank(self._kind, self.index, first.first_tick - 1)
-        return self._first_live_rank
+            self._start = first.totals_before.end_rank(self._kind, self.index, first.first_tick - 1)
+        elif (ledger := self._ledger_or_none) is not None:
+            self._start = self._end_rank(ledger, ledger.before.number)
+        return self._start
 
     @property
     def high_watermark(self) -> int:
-        ledger = self._ledger
-        return ledger.last.number if self._kind is ViewKind.TICKS else ledger.end_rank(self._kind, self.index)
+        self._follow_shown()
+        return self._end
 
     @property
     def last_stable_offset(self) -> int:
@@ -106,22 +135,27 @@ class ViewPartition:
 
     async def read(self, offset: int, bytes_max: int, *, is_committed_only: bool = True) -> Fetched:
         del is_committed_only
-        self._check_leading()
+        self.check_ready()
+        self.viewed.check_readable()
         log_start, end = self.log_start, self.high_watermark
         if not log_start <= offset <= end:
             raise OffsetOutOfRangeError(offset, log_start, end)
         if offset == end:
             return Fetched((), 0, end, end, log_start)
-        epoch, makers, after = self.leader_epoch, self._stretches_from(offset), self._places.get(offset)
+        makers, after = self._stretches_from(offset), self._places.get(offset)
 
         def fetch() -> tuple[list[memoryview], tuple[int, Key] | None]:
             if self._kind is ViewKind.TICKS:
                 rows, place = list(_tick_records(makers, offset, end, bytes_max)), None
             else:
                 rows, place = self._records(makers, offset, end, bytes_max, after)
-            return _batches(rows, epoch), place
+            return _batches(rows), place
 
-        batches, place = await anyio.to_thread.run_sync(fetch, limiter=self._limiter)
+        try:
+            batches, place = await anyio.to_thread.run_sync(fetch, limiter=self._limiter)
+        except DamagedRunError:
+            self.viewed.on_unreadable()
+            raise
         if place is not None:
             self._places[place[0]] = place[1]
             self._places.move_to_end(place[0])
@@ -129,8 +163,13 @@ class ViewPartition:
                 self._places.popitem(last=False)
         return Fetched(batches, sum(map(len, batches)), end, end, log_start)
 
+    async def confirm(self) -> None:
+        self.check_ready()
+        await pass_barrier(self._shard)
+        self.check_ready()
+
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
-        undo_emitted = self.viewed.live.watch_emitted(on_change)
+        undo_emitted = self._live.watch_emitted(on_change)
         undo_role = self._shard.observe_roles(lambda _change: on_change())
 
         def undo() -> None:
@@ -140,7 +179,8 @@ class ViewPartition:
         return undo
 
     async def offset_of_time(self, timestamp_ms: int) -> FoundOffset | None:
-        self._check_leading()
+        self.check_ready()
+        self.viewed.check_readable()
         makers = self._stretches_from(self.log_start)
 
         def find() -> tuple[int, int] | None:
@@ -158,7 +198,8 @@ class ViewPartition:
         return self._found(await anyio.to_thread.run_sync(find, limiter=self._limiter))
 
     async def offset_of_greatest_time(self) -> FoundOffset | None:
-        self._check_leading()
+        self.check_ready()
+        self.viewed.check_readable()
         makers = self._stretches_from(self.log_start)
 
         def find() -> tuple[int, int] | None:
@@ -177,35 +218,50 @@ class ViewPartition:
 
     def end_of_epoch(self, leader_epoch: int) -> tuple[int, int]:
         """What a view has shown is never taken back: every known epoch ends at the high watermark."""
-        self._check_leading()
+        self.check_ready()
         return (-1, -1) if leader_epoch > self.leader_epoch else (leader_epoch, self.high_watermark)
 
     def check_epoch(self, leader_epoch: int) -> None:
         if leader_epoch == -1:
             return
-        self._check_leading()
+        self.check_ready()
         current = self.leader_epoch
         if leader_epoch < current:
             raise FencedLeaderEpochError(f"leader epoch {leader_epoch}, now {current}")
         if leader_epoch > current:
             raise UnknownLeaderEpochError(f"leader epoch {leader_epoch}, now {current}")
 
-    @property
-    def _ledger(self) -> Ledger:
-        ledger = self.viewed.live.ledger_or_none
-        assert ledger is not None, f"{self.topic.name} belongs to a topic without views"
-        return ledger
+    def _follow_shown(self) -> bool:
+        """Raise the end to what may be shown now; False if this node does not serve the partition now."""
+        number = self.viewed.shown_or_none(self._shard)
+        ledger = self._ledger_or_none
+        if number is None or ledger is None or number > ledger.last.number:
+            return False
+        if number < ledger.before.number:
+            # Just sealed, and not confirmed since: what was shown in this term stays shown.
+            return self._served_term == self._shard.term
+        end = self._end_rank(ledger, number)
+        assert end >= self._end, f"{self.topic.name}-{self.index}: a high watermark of {end} after {self._end}"
+        self._end, self._served_term = end, self._shard.term
+        return True
 
-    @property
-    def _first_live_rank(self) -> int:
-        ledger = self._ledger
+    def _end_rank(self, ledger: Ledger, number: int) -> int:
         if self._kind is ViewKind.TICKS:
-            return ledger.before.number
-        return ledger.first_rank(self._kind, self.index)
+            return number
+        if number == ledger.before.number:
+            return ledger.first_rank(self._kind, self.index)
+        return ledger.end_ranks_of(number, self._kind)[self.index]
 
-    def _check_leading(self) -> None:
-        if not self._shard.is_leader:
-            raise NotLeaderError(self._shard.group.leader_or_none)
+    @property
+    def _live(self) -> LiveTopic:
+        """Raises: NotLeaderError while it begins anew."""
+        if (live := self.viewed.live_or_none) is None or live.ledger_or_none is None:
+            raise NotLeaderError
+        return live
+
+    @property
+    def _ledger_or_none(self) -> Ledger | None:
+        return None if self.viewed.live_or_none is None else self.viewed.live_or_none.ledger_or_none
 
     def _found(self, found: tuple[int, int] | None) -> FoundOffset | None:
         return None if found is None else FoundOffset(found[0], found[1], self.leader_epoch)
@@ -220,7 +276,7 @@ class ViewPartition:
             for split in self.viewed.historic
             if split.totals.end_rank(self._kind, self.index, split.last_tick.number) > rank
         ]
-        live = self.viewed.live.stretch()
+        live = self._live.stretch()
         return [*makers, lambda: live]
 
     def _records(
@@ -258,9 +314,9 @@ def _size_of(record: Record) -> int:
     return RECORD_BYTES + len(record.key or b"") + len(record.value or b"") + headers
 
 
-def _batches(rows: Sequence[Record], leader_epoch: int) -> list[memoryview]:
+def _batches(rows: Sequence[Record]) -> list[memoryview]:
     parts = (rows[first : first + BATCH_RECORDS_MAX] for first in range(0, len(rows), BATCH_RECORDS_MAX))
-    return [memoryview(build(part, base_offset=part[0].offset, leader_epoch=leader_epoch)) for part in parts]
+    return [memoryview(build(part, base_offset=part[0].offset)) for part in parts]
 
 
 class _Ends(msgspec.Struct):

@@ -125,8 +125,17 @@ class TimeNode:
 
     async def ready(self, topic: Topic) -> None:
         """Until the views of a restarted node are served."""
-        held = self.services._held[topic.topic_id.bytes]
-        await self.until(lambda: held.is_ready, what="the views are ready")
+        await self.until(lambda: self.is_served(topic), what="the views are ready")
+
+    def is_served(self, topic: Topic) -> bool:
+        """Every view partition shows all that is emitted."""
+        ledger = self.services._held[topic.topic_id.bytes].live.ledger_or_none
+        try:
+            for index in range(topic.partition_count):
+                self.view(topic, ViewKind.KEYED, index)
+            return self.view(topic, ViewKind.TICKS).high_watermark == ledger.last.number
+        except NotLeaderError:
+            return False
 
     async def settle(self, topic: Topic) -> None:
         """Until everything that can be final is, and the views show it."""
@@ -137,7 +146,7 @@ class TimeNode:
             last = self.services.last_tick(held.topic)
             greatest = max(chain.newest.greatest_ms for chain in chains)
             is_indexed = held.live.lag == 0 and held.live.ledger_or_none.last.number == last.number
-            return last.watermark_ms >= greatest and is_indexed
+            return last.watermark_ms >= greatest and is_indexed and self.is_served(topic)
 
         await self.until(is_settled, what="everything is final")
 
