@@ -11,12 +11,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from sharding.errors import ShardingError
+from sharding.errors import NotReplicatedHereError, ShardingError
 from sharding.interfaces import NodeApi
 from store.errors import StoreError
 
 from .admission import Admission
 from .around import Around
+from .cluster import Cluster
+from .elsewhere import Elsewhere
 from .groups import Groups
 from .metrics import HttpMetrics
 from .problems import HttpError, answer, on_fault, on_http_error, on_layer_error, on_route_error
@@ -25,7 +27,7 @@ from .streams import Streams
 from .topics import Topics
 
 STATIC = Path(__file__).parent / "static"
-NOT_BUILT = ("sql", "cluster", "queries", "topics/{topic}/latest", "topics/{topic}/lateness")
+NOT_BUILT = ("sql", "queries", "topics/{topic}/latest", "topics/{topic}/lateness")
 
 
 def build_app(
@@ -44,6 +46,8 @@ def build_app(
     topics = Topics(node, admission, counted, now_ms)
     streams = Streams(node, admission, settings, counted, now_ms)
     groups = Groups(node)
+    cluster = Cluster(node)
+    elsewhere = Elsewhere(node)
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "live", "node_id": node.node_id, "cluster_id": node.cluster_id})
@@ -72,11 +76,12 @@ def build_app(
         Route(one + "/aggregate", streams.aggregate, methods=["GET"]),
         Route(one + "/offsets", streams.offsets, methods=["GET"]),
         Route(one + "/splits", streams.splits, methods=["GET"]),
-        Route(one + "/splits/seal", streams.seal, methods=["POST"]),
+        Route(one + "/splits/seal", elsewhere.at_leader(streams.seal), methods=["POST"]),
         Route(one + "/watermark", streams.watermark, methods=["GET"]),
         Route("/groups", groups.list_groups, methods=["GET"]),
-        Route("/groups/{group}", groups.describe, methods=["GET"]),
-        Route("/groups/{group}", groups.delete, methods=["DELETE"]),
+        Route("/groups/{group}", elsewhere.at_coordinator(groups.describe), methods=["GET"]),
+        Route("/groups/{group}", elsewhere.at_coordinator(groups.delete), methods=["DELETE"]),
+        Route("/cluster", cluster.describe, methods=["GET"]),
         *(Route(f"/{path}", not_built, methods=["GET", "POST"]) for path in NOT_BUILT),
     ]
     app = Starlette(
@@ -91,6 +96,7 @@ def build_app(
         ],
         exception_handlers={
             HttpError: on_http_error,
+            NotReplicatedHereError: elsewhere.on_not_here,
             ShardingError: on_layer_error,
             StoreError: on_layer_error,
             HTTPException: on_route_error,

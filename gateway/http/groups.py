@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sharding.coordinators.interfaces import GroupDescription
-from sharding.errors import GroupNotFoundError, UnknownTopicError
+from sharding.errors import GroupNotFoundError, UnknownPartitionError, UnknownTopicError
 from sharding.interfaces import NodeApi
 
 
@@ -48,9 +48,10 @@ class Groups:
 
     def _end_or_none(self, topic: str, partition: int) -> int | None:
         try:
-            return self.node.partition(self.node.topic(topic), partition).high_watermark
-        except UnknownTopicError:
+            bounds = self.node.bounds_or_none(self.node.topic(topic), partition)
+        except (UnknownTopicError, UnknownPartitionError):
             return None
+        return None if bounds is None else bounds[1]
 
 
 def _summary(group: GroupDescription) -> dict[str, object]:

@@ -49,6 +49,7 @@ PROBLEMS: tuple[tuple[type[Exception], Problem], ...] = (
     (sharding.StorageFullError, Problem(507, "KAFKA_STORAGE_ERROR")),
     (sharding.TimedOutError, Problem(504, "REQUEST_TIMED_OUT")),
     (sharding.NotLeaderError, Problem(503, "NOT_LEADER_OR_FOLLOWER")),
+    (sharding.NotReplicatedHereError, Problem(503, "NOT_LEADER_OR_FOLLOWER")),
     (sharding.NotCoordinatorError, Problem(503, "NOT_COORDINATOR")),
     (sharding.CoordinatorNotAvailableError, Problem(503, "COORDINATOR_NOT_AVAILABLE")),
     (sharding.CoordinatorLoadingError, Problem(503, "COORDINATOR_LOAD_IN_PROGRESS")),

@@ -58,8 +58,8 @@ class RecordsWanted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def topic_json(node: NodeApi, topic: Topic) -> dict[str, object]:
+    """`offsets`: [log start, end] of each partition as this node knows them; null where it has no replica."""
     schema = topic.schema
-    partitions = [node.partition(topic, index) for index in range(topic.partition_count)]
     return {
         "name": topic.name,
         "topic_id": str(topic.topic_id),
@@ -68,7 +68,7 @@ def topic_json(node: NodeApi, topic: Topic) -> dict[str, object]:
         "configs": dict(topic.configs),
         "schema": None if schema is None else {name: str(kind) for name, kind in schema.attributes.items()},
         "aggregates": [] if schema is None else list(schema.aggregates),
-        "offsets": [[partition.log_start, partition.high_watermark] for partition in partitions],
+        "offsets": [node.bounds_or_none(topic, index) for index in range(topic.partition_count)],
     }
 
 

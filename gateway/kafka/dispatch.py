@@ -68,7 +68,7 @@ class Api:
 
 API_TABLE: Final = {
     0: Api("produce", 3, 12, produce.handle, request_bytes_max=FRAME_BYTES_MAX),
-    1: Api("fetch", 4, 12, fetch.handle),
+    1: Api("fetch", 4, 16, fetch.handle),
     2: Api("list_offsets", 1, 11, list_offsets.handle),
     3: Api("metadata", 0, 13, metadata.handle),
     8: Api("offset_commit", 2, 9, offset_commit.handle),

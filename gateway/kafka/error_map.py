@@ -18,6 +18,7 @@ REFUSALS: Final = (sharding.ShardingError, store.StoreError, door.KafkaDoorError
 
 CODES: Final[Mapping[type[Exception], ErrorCode]] = {
     sharding.NotLeaderError: ErrorCode.NOT_LEADER_OR_FOLLOWER,
+    sharding.NotReplicatedHereError: ErrorCode.NOT_LEADER_OR_FOLLOWER,
     sharding.UnknownTopicError: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
     sharding.UnknownTopicIdError: ErrorCode.UNKNOWN_TOPIC_ID,
     sharding.UnknownPartitionError: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,

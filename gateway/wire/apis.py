@@ -17,7 +17,7 @@ class SpokenApi(NamedTuple):
 
 SPOKEN_APIS: Final = (
     SpokenApi("Produce", 0, 3, 12),
-    SpokenApi("Fetch", 1, 4, 12),
+    SpokenApi("Fetch", 1, 4, 16),
     SpokenApi("ListOffsets", 2, 1, 11),
     SpokenApi("Metadata", 3, 0, 13),
     SpokenApi("OffsetCommit", 8, 2, 9),

@@ -297,7 +297,7 @@ def test_fetches_with_absurd_limits_are_answered(bad_node: ServedNode) -> None:
         for bytes_max, bytes_min, partition_bytes_max, offset, wanted in cases:
             part = FetchPartition(0, -1, offset, partition_max_bytes=partition_bytes_max)
             request = FetchRequest(
-                max_wait_ms=200, min_bytes=bytes_min, max_bytes=bytes_max, topics=[FetchTopic("large", [part])]
+                max_wait_ms=200, min_bytes=bytes_min, max_bytes=bytes_max, topics=[FetchTopic("large", partitions=[part])]
             )
             (found,) = fetched(kafka.call("fetch", 11, request))
             assert found.error_code == wanted
@@ -305,7 +305,7 @@ def test_fetches_with_absurd_limits_are_answered(bad_node: ServedNode) -> None:
         for partition in (0, 9):
             many = [FetchPartition(partition, -1, 0, partition_max_bytes=1)] * 20_000
             answer = kafka.call(
-                "fetch", 11, FetchRequest(max_wait_ms=0, max_bytes=1, topics=[FetchTopic("good", many)])
+                "fetch", 11, FetchRequest(max_wait_ms=0, max_bytes=1, topics=[FetchTopic("good", partitions=many)])
             )
             assert len(fetched(answer)) == 20_000
         request = ListOffsetsRequest(

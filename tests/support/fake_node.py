@@ -23,6 +23,7 @@ from sharding.errors import (
     InvalidTopicError,
     MemberIdRequiredError,
     NonEmptyGroupError,
+    NotLeaderError,
     OffsetOutOfRangeError,
     TopicExistsError,
     UnknownLeaderEpochError,
@@ -31,7 +32,20 @@ from sharding.errors import (
     UnknownTopicError,
     UnknownTopicIdError,
 )
-from sharding.interfaces import Appended, ConfigEntry, Fetched, FoundOffset, NewTopic, NodeAddress, Topic
+from sharding.interfaces import (
+    Appended,
+    ClusterDescription,
+    ConfigEntry,
+    Fetched,
+    FoundOffset,
+    NewTopic,
+    NodeAddress,
+    NodeDescription,
+    PartitionPlacement,
+    ReplicaDescription,
+    ShardDescription,
+    Topic,
+)
 from store.batches import BatchHeader, records, stamp
 
 FORBIDDEN = {"", ".", ".."}
@@ -49,6 +63,7 @@ class FakePartition:
         self.batches: list[tuple[int, memoryview]] = []
         self.watchers: dict[object, Callable[[], None]] = {}
         self.refusal: Exception | None = None
+        self.deposed_by: int | None = None
         self.is_slow = False
 
     @property
@@ -107,6 +122,11 @@ class FakePartition:
             found.append(batch)
             size += len(batch)
         return Fetched(found, size, self.high_watermark, self.high_watermark, self.log_start)
+
+    async def confirm(self) -> None:
+        await asyncio.sleep(0)
+        if self.deposed_by is not None:
+            raise NotLeaderError(self.deposed_by)
 
     def watch(self, on_change: Callable[[], None]) -> Callable[[], None]:
         key = object()
@@ -286,6 +306,10 @@ class FakeNode:
         self.groups = FakeGroups()
         self.port = 0
         self.is_leaderless = False
+        self.leader_id = 7
+        self.replicas = [7]
+        self.others: list[NodeAddress] = []
+        self.offline: set[int] = set()
         self.auto_creates = True
         self.topics_by_name: dict[str, Topic] = {}
         self.partitions: dict[tuple[str, int], FakePartition] = {}
@@ -330,7 +354,7 @@ class FakeNode:
         return topic
 
     def nodes(self) -> list[NodeAddress]:
-        return [NodeAddress(node_id=7, host="127.0.0.1", kafka_port=self.port, http_port=1)]
+        return [NodeAddress(node_id=7, host="127.0.0.1", kafka_port=self.port, http_port=1), *self.others]
 
     def topics(self) -> list[Topic]:
         return sorted((t for t in self.topics_by_name.values() if not t.is_view), key=lambda topic: topic.name)
@@ -421,7 +445,43 @@ class FakeNode:
         return found
 
     def leader_of(self, topic: Topic, index: int) -> tuple[int, int, Sequence[int]]:
-        return (-1 if self.is_leaderless else 7), 5, [7]
+        return (-1 if self.is_leaderless else self.leader_id), 5, self.replicas
+
+    def placement_of(self, topic: Topic, index: int) -> PartitionPlacement:
+        leader_id, leader_epoch, replicas = self.leader_of(topic, index)
+        return PartitionPlacement(
+            leader_id=leader_id,
+            leader_epoch=leader_epoch,
+            replicas=replicas,
+            in_sync=[one for one in replicas if one not in self.offline],
+            offline=[one for one in replicas if one in self.offline],
+        )
+
+    async def cluster(self) -> ClusterDescription:
+        nodes = [
+            NodeDescription(address=one, host="rack", disk_id="disk", incarnation=1, is_live=True)
+            for one in self.nodes()
+        ]
+        replica = ReplicaDescription(node_id=7, is_voter=True, match=9, is_live=True)
+        shard = ShardDescription(
+            shard_id=1,
+            replication_factor=1,
+            wanted=[7],
+            leader_id=7,
+            term=3,
+            applied=9,
+            partition_count=2,
+            replicas=[replica],
+        )
+        return ClusterDescription(cluster_id=self.cluster_id, node_id=7, controller_id=7, nodes=nodes, shards=[shard])
+
+    def bounds_or_none(self, topic: Topic, index: int) -> tuple[int, int] | None:
+        if (found := self.partitions.get((topic.name, index))) is None:
+            return None
+        return found.log_start, found.high_watermark
+
+    async def append_elsewhere(self, topic: Topic, index: int, batch: memoryview) -> Appended:
+        raise NotLeaderError(is_refusal=True)
 
     def stream(self, name: str) -> object:
         raise NotImplementedError

@@ -1,5 +1,7 @@
 """Produce and fetch requests in one line each."""
 
+import uuid
+
 from gateway.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData
 from gateway.wire.messages.produce import (
     PartitionProduceData,
@@ -49,10 +51,17 @@ def fetch_of(
         max_bytes=bytes_max,
         isolation_level=isolation_level,
         topics=[
-            FetchTopic(topic, [FetchPartition(p, epoch, offset, partition_max_bytes=partition_bytes_max)])
+            FetchTopic(
+                topic, topic_id_of(topic), [FetchPartition(p, epoch, offset, partition_max_bytes=partition_bytes_max)]
+            )
             for topic, p, offset in places or (("t", 0, 0),)
         ],
     )
+
+
+def topic_id_of(name: str) -> bytes:
+    """As `FakeNode` gives them; it travels from version 13 on, instead of the name."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, name).bytes
 
 
 def fetched(answer: object) -> list[PartitionData]:

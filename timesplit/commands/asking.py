@@ -67,7 +67,8 @@ class Asker:
     def __init__(self, address: str) -> None:
         checked_address(address, "--http")
         timeout = httpx.Timeout(ANSWER_DEADLINE_S, connect=CONNECT_DEADLINE_S)
-        self._client = httpx.Client(base_url=f"http://{address}/api/v1", timeout=timeout)
+        # Another node of the cluster may be the one to answer.
+        self._client = httpx.Client(base_url=f"http://{address}/api/v1", timeout=timeout, follow_redirects=True)
         click.get_current_context().call_on_close(self._client.close)
         self._address = address
 

@@ -17,7 +17,8 @@ const chosen = { topic: "", attribute: null, every: "", range: null };
 let topics = [], shown = "", earliest = { of: "", ms: null };
 
 const number = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 4 });
-const countOf = (topic) => topic.offsets.reduce((sum, [start, end]) => sum + end - start, 0);
+// A partition without a replica on the node that is asked has no offsets there.
+const countOf = (topic) => topic.offsets.reduce((sum, bounds) => sum + (bounds ? bounds[1] - bounds[0] : 0), 0);
 
 async function ask(path) {
   let answer, body;
@@ -159,7 +160,24 @@ async function showPlot(topic, splits, watermark) {
   }
 }
 
+function showCluster(cluster) {
+  at("nodes").replaceChildren(...cluster.nodes.map((node) => {
+    const led = cluster.shards.filter((shard) => shard.leader_id === node.node_id);
+    const held = cluster.shards.filter((shard) => shard.replicas.some((replica) => replica.node_id === node.node_id));
+    const item = element("li", "", { class: node.is_live ? "live" : "away", title: `Kafka ${node.kafka}` });
+    const name = element(node.node_id === cluster.node_id ? "strong" : "a", `node ${node.node_id}`, { href: `http://${node.http}/` });
+    const role = node.node_id === cluster.controller_id ? ", controller" : "";
+    item.append(name, element("small", node.is_live ? `leads ${led.length} of ${held.length} shards${role}` : "away"));
+    return item;
+  }));
+  const idle = cluster.shards.filter((shard) => shard.leader_id < 0);
+  at("leaderless").hidden = !idle.length;
+  at("leaderless").textContent = `Without a leader: ${idle.map((shard) => `shard ${shard.shard_id}`).join(", ")}.`;
+  at("cluster").hidden = cluster.nodes.length < 2;
+}
+
 async function show() {
+  showCluster(await ask("/api/v1/cluster"));
   ({ topics } = await ask("/api/v1/topics"));
   if (!topics.some((topic) => topic.name === chosen.topic)) {
     Object.assign(chosen, { topic: topics[0]?.name ?? "", attribute: null, every: "", range: null });

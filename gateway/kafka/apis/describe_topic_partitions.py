@@ -53,7 +53,9 @@ def _described(topic: Topic, indexes: range, node: NodeApi) -> DescribeTopicPart
 
 
 def _partition(topic: Topic, index: int, node: NodeApi) -> DescribeTopicPartitionsResponsePartition:
-    leader_id, leader_epoch, replicas = node.leader_of(topic, index)
-    code = ErrorCode.NONE if leader_id >= 0 else ErrorCode.LEADER_NOT_AVAILABLE
+    found = node.placement_of(topic, index)
+    code = ErrorCode.NONE if found.leader_id >= 0 else ErrorCode.LEADER_NOT_AVAILABLE
     # KIP-966: null would mean the same, but Kafka's own admin client cannot read it.
-    return DescribeTopicPartitionsResponsePartition(code, index, leader_id, leader_epoch, replicas, replicas, [], [])
+    return DescribeTopicPartitionsResponsePartition(
+        code, index, found.leader_id, found.leader_epoch, found.replicas, found.in_sync, [], [], found.offline
+    )

@@ -1,4 +1,6 @@
-"""Fetch: batches out, at once or when there are enough. Source: KIP-74 (limits), KIP-320 (epochs), KIP-227 (sessions).
+"""Fetch: batches out, at once or when there are enough.
+
+Source: KIP-74 (limits), KIP-320 (epochs), KIP-227 (sessions), KIP-516 (topic ids), KIP-951 (leader hints).
 
 Sessions are declined (`session_id` 0 in every answer), so every request is a full one. A request that must wait is no
 task: it watches its partitions and holds one timer.
@@ -8,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import cast
 
-from sharding.interfaces import Fetched, PartitionApi
+from sharding.interfaces import Fetched, PartitionApi, Topic
 from store.batches import split_batches
 from store.compression import Compression
 from store.errors import UnsupportedCompressionError
@@ -19,13 +21,17 @@ from ...wire.messages.fetch import (
     FetchPartition,
     FetchRequest,
     FetchResponse,
+    LeaderIdAndEpoch,
+    NodeEndpoint,
     PartitionData,
 )
 from ..context import PENDING, RequestContext
 from ..error_map import REFUSALS
+from ..leaders import endpoints, leader_or_none, topic_of
 
 READ_COMMITTED = 1
 ZSTD_FROM = 10
+LEADER_HINT_FROM = 16
 
 
 def handle(request: FetchRequest, context: RequestContext) -> object:
@@ -38,10 +44,11 @@ def handle(request: FetchRequest, context: RequestContext) -> object:
 class _Wanted:
     """One partition of the request and what was read of it."""
 
-    __slots__ = ("asked", "data", "error", "fetched", "is_due", "partition", "reserved_bytes")
+    __slots__ = ("asked", "data", "error", "fetched", "is_due", "partition", "reserved_bytes", "topic")
 
     def __init__(self, asked: FetchPartition) -> None:
         self.asked = asked
+        self.topic: Topic | None = None
         self.partition: PartitionApi | None = None
         self.fetched: Fetched | None = None
         self.error: Exception | None = None
@@ -66,6 +73,7 @@ class _Fetching:
         "_is_committed_only",
         "_is_over",
         "_is_step_due",
+        "_leaders",
         "_reading_count",
         "_timer",
         "_topics",
@@ -81,8 +89,9 @@ class _Fetching:
         self._bytes_min = min(request.min_bytes, self._bytes_left)
         self._wait_ms = min(max(request.max_wait_ms, 0), settings.fetch_wait_ms_max)
         self._is_committed_only = request.isolation_level == READ_COMMITTED
-        self._topics = [(topic.topic, [_Wanted(asked) for asked in topic.partitions]) for topic in request.topics]
+        self._topics = [(topic, [_Wanted(asked) for asked in topic.partitions]) for topic in request.topics]
         self._wanted = [wanted for _, partitions in self._topics for wanted in partitions]
+        self._leaders: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._undo: list[Callable[[], None]] = []
         self._reading_count = 0
@@ -92,10 +101,11 @@ class _Fetching:
     def begin(self) -> object:
         """The answer, or PENDING."""
         node = self._context.node
-        for name, partitions in self._topics:
+        for asked, partitions in self._topics:
             for wanted in partitions:
                 try:
-                    wanted.partition = node.partition(node.topic(name), wanted.asked.partition)
+                    wanted.topic = topic_of(node, asked.topic, asked.topic_id)
+                    wanted.partition = node.partition(wanted.topic, wanted.asked.partition)
                     wanted.partition.check_epoch(wanted.asked.current_leader_epoch)
                 except REFUSALS as error:
                     wanted.error = error
@@ -226,12 +236,12 @@ class _Fetching:
     # The answer
 
     def _response(self) -> FetchResponse:
-        return FetchResponse(
-            responses=[
-                FetchableTopicResponse(name, [self._partition_data(wanted) for wanted in partitions])
-                for name, partitions in self._topics
-            ]
-        )
+        responses = [
+            FetchableTopicResponse(asked.topic, asked.topic_id, [self._partition_data(wanted) for wanted in partitions])
+            for asked, partitions in self._topics
+        ]
+        hints = endpoints(self._context.node, self._leaders, NodeEndpoint)
+        return FetchResponse(responses=responses, node_endpoints=hints)
 
     def _partition_data(self, wanted: _Wanted) -> PartitionData:
         data = PartitionData(wanted.asked.partition, records=b"")
@@ -239,6 +249,7 @@ class _Fetching:
         if wanted.error is not None:
             data.error_code = self._context.refuse(wanted.error)
             data.high_watermark = -1
+            self._hint(wanted, wanted.error, data)
             return data
         found = wanted.fetched
         if found is not None:
@@ -252,6 +263,14 @@ class _Fetching:
         data.last_stable_offset = partition.last_stable_offset
         data.log_start_offset = partition.log_start
         return data
+
+    def _hint(self, wanted: _Wanted, error: Exception, data: PartitionData) -> None:
+        if self._context.version < LEADER_HINT_FROM or wanted.topic is None:
+            return
+        leader = leader_or_none(self._context.node, error, wanted.topic, wanted.asked.partition)
+        if leader is not None:
+            data.current_leader = LeaderIdAndEpoch(leader.node_id, leader.epoch)
+            self._leaders.add(leader.node_id)
 
 
 def _has_zstd(found: Fetched) -> bool:

@@ -1,7 +1,10 @@
 """ListOffsets: offsets by time or by place. Source: KIP-79, KIP-405, KIP-734, KIP-1005, KIP-1023.
 
-A time is answered exactly, whatever the disorder: the least offset whose record is not older.
+A time is answered exactly, whatever the disorder: the least offset whose record is not older. Only a leader that was
+confirmed since the request came answers: a deposed one would tell ends that are long past.
 """
+
+import asyncio
 
 from sharding.interfaces import FoundOffset, PartitionApi
 
@@ -24,18 +27,27 @@ EPOCH_FROM = 4
 
 async def handle(request: ListOffsetsRequest, context: RequestContext) -> ListOffsetsResponse:
     is_committed_only = request.isolation_level == READ_COMMITTED
+    asked = [(topic.name, wanted) for topic in request.topics for wanted in topic.partitions]
+    # Side by side: all partitions of a shard share one round.
+    outcomes = iter(
+        await asyncio.gather(
+            *(_find(name, wanted, context, is_committed_only=is_committed_only) for name, wanted in asked),
+            return_exceptions=True,
+        )
+    )
     topics: list[ListOffsetsTopicResponse] = []
     for topic in request.topics:
         partitions: list[ListOffsetsPartitionResponse] = []
         for wanted in topic.partitions:
-            try:
-                found = await _find(topic.name, wanted, context, is_committed_only=is_committed_only)
-            except REFUSALS as error:
-                partitions.append(ListOffsetsPartitionResponse(wanted.partition_index, context.refuse(error)))
+            outcome = next(outcomes)
+            if isinstance(outcome, REFUSALS):
+                partitions.append(ListOffsetsPartitionResponse(wanted.partition_index, context.refuse(outcome)))
+            elif isinstance(outcome, BaseException):
+                raise outcome
             else:
-                epoch = found.leader_epoch if context.version >= EPOCH_FROM else -1
+                epoch = outcome.leader_epoch if context.version >= EPOCH_FROM else -1
                 partitions.append(
-                    ListOffsetsPartitionResponse(wanted.partition_index, 0, found.timestamp_ms, found.offset, epoch)
+                    ListOffsetsPartitionResponse(wanted.partition_index, 0, outcome.timestamp_ms, outcome.offset, epoch)
                 )
         topics.append(ListOffsetsTopicResponse(topic.name, partitions))
     return ListOffsetsResponse(topics=topics)
@@ -52,6 +64,7 @@ async def _find(
     place = wanted.timestamp
     if place < 0 and KNOWN_FROM.get(place, context.version + 1) > context.version:
         raise UnsupportedHereError(f"timestamp {place} in version {context.version}")
+    await partition.confirm()
     end = partition.last_stable_offset if is_committed_only else partition.high_watermark
     if place == LATEST:
         return FoundOffset(end, -1, partition.leader_epoch)

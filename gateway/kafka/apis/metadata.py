@@ -94,9 +94,11 @@ def _described(topic: Topic, request: MetadataRequest, context: RequestContext) 
 
 
 def _partition(topic: Topic, index: int, node: NodeApi) -> MetadataResponsePartition:
-    leader_id, leader_epoch, replicas = node.leader_of(topic, index)
-    code = ErrorCode.NONE if leader_id >= 0 else ErrorCode.LEADER_NOT_AVAILABLE
-    return MetadataResponsePartition(code, index, leader_id, leader_epoch, replicas, replicas)
+    found = node.placement_of(topic, index)
+    code = ErrorCode.NONE if found.leader_id >= 0 else ErrorCode.LEADER_NOT_AVAILABLE
+    return MetadataResponsePartition(
+        code, index, found.leader_id, found.leader_epoch, found.replicas, found.in_sync, found.offline
+    )
 
 
 def _response(

@@ -5,8 +5,8 @@ The way of every event, so: no task, no timer, no copy of the records. The frame
 
 from functools import partial
 
-from sharding.errors import NotLeaderError, TimedOutError
-from sharding.interfaces import Appended
+from sharding.errors import TimedOutError
+from sharding.interfaces import Appended, Topic
 from store.batches import check
 from store.compression import Compression
 from store.errors import UnsupportedCompressionError
@@ -23,6 +23,7 @@ from ...wire.messages.produce import (
 from ..context import PENDING, RequestContext
 from ..error_map import REFUSALS, message_of
 from ..errors import InvalidAcksError, NotInTransactionError, RefusedSilentlyError, TransactionsNotBuiltError
+from ..leaders import endpoints, leader_or_none
 
 ZSTD_FROM = 7
 LEADER_HINT_FROM = 10
@@ -45,9 +46,9 @@ def handle(request: ProduceRequest, context: RequestContext) -> object:
                 try:
                     _append(name, data, context, acks, now_ms, answer, response)
                 except REFUSALS as error:
-                    answer.refuse(response, error)
+                    answer.refuse(name, response, error)
             else:
-                answer.refuse(response, fault)
+                answer.refuse(name, response, fault)
     if acks == 0:
         answer.end_unanswered()
         return PENDING
@@ -80,7 +81,7 @@ class _ProduceAnswer:
         self.has_refusal = False
         self.leaders: set[int] = set()
 
-    def done(self, response: PartitionProduceResponse, outcome: Appended | Exception) -> None:
+    def done(self, name: str, response: PartitionProduceResponse, outcome: Appended | Exception) -> None:
         if self.context.is_answered:  # expired before
             return
         if isinstance(outcome, Appended):
@@ -88,24 +89,29 @@ class _ProduceAnswer:
             response.log_append_time_ms = outcome.log_append_time_ms
             response.log_start_offset = outcome.log_start
         else:
-            self.refuse(response, outcome)
+            self.refuse(name, response, outcome)
         self.unfinished_count -= 1
         if not self.unfinished_count:
             self.context.answer(self.response())
 
-    def refuse(self, response: PartitionProduceResponse, error: Exception) -> None:
+    def refuse(self, name: str, response: PartitionProduceResponse, error: Exception) -> None:
         self.has_refusal = True
         response.error_code = self.context.refuse(error)
         response.error_message = message_of(error)
         response.base_offset = -1
-        if isinstance(error, NotLeaderError) and self.context.version >= LEADER_HINT_FROM:
-            self._hint(response, error)
+        if self.context.version >= LEADER_HINT_FROM:
+            self._hint(name, response, error)
 
-    def _hint(self, response: PartitionProduceResponse, error: NotLeaderError) -> None:
+    def _hint(self, name: str, response: PartitionProduceResponse, error: Exception) -> None:
         """Tell the client where to go, which saves it a Metadata request."""
-        if error.leader_id is not None:
-            response.current_leader = LeaderIdAndEpoch(error.leader_id, error.leader_epoch)
-            self.leaders.add(error.leader_id)
+        node = self.context.node
+        try:
+            topic: Topic = node.topic(name)
+        except REFUSALS:
+            return
+        if (leader := leader_or_none(node, error, topic, response.index)) is not None:
+            response.current_leader = LeaderIdAndEpoch(leader.node_id, leader.epoch)
+            self.leaders.add(leader.node_id)
 
     def expire(self) -> None:
         """The client's patience is over; what is not committed now may still be."""
@@ -113,7 +119,7 @@ class _ProduceAnswer:
         for topic in self.topics:
             for response in topic.partition_responses:
                 if response.base_offset == UNFINISHED:
-                    self.refuse(response, late)
+                    self.refuse(topic.name, response, late)
         self.context.answer(self.response())
 
     def end_unanswered(self) -> None:
@@ -124,14 +130,7 @@ class _ProduceAnswer:
         self.context.answer_nothing()
 
     def response(self) -> ProduceResponse:
-        response = ProduceResponse(self.topics)
-        if self.leaders:
-            response.node_endpoints = [
-                NodeEndpoint(node.node_id, node.host, node.kafka_port, node.rack)
-                for node in self.context.node.nodes()
-                if node.node_id in self.leaders
-            ]
-        return response
+        return ProduceResponse(self.topics, node_endpoints=endpoints(self.context.node, self.leaders, NodeEndpoint))
 
 
 UNFINISHED = -2
@@ -161,7 +160,7 @@ def _append(  # noqa: PLR0913, PLR0917 - one call per batch, on the hot path: no
         partition.append(records, header, acks=0, now_ms=now_ms, on_done=_ignore)
         return
     response.base_offset = UNFINISHED
-    partition.append(records, header, acks=acks, now_ms=now_ms, on_done=partial(answer.done, response))
+    partition.append(records, header, acks=acks, now_ms=now_ms, on_done=partial(answer.done, name, response))
     answer.unfinished_count += 1
 
 

@@ -1,5 +1,5 @@
 # Generated from Kafka 4.3.1's schemas by `python -m gateway.wire.generate`. Do not edit.
-"""Fetch, versions 4 to 12."""
+"""Fetch, versions 4 to 16."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..primitives import (
     LEGACY_NULL,
     Message,
     Records,
+    ZERO_UUID,
     absent,
     check_tag_end,
     decoders,
@@ -41,12 +42,14 @@ from ..primitives import (
 API_KEY: Final = 1
 FLEXIBLE_FROM: Final[int | None] = 12
 
+_16s = Struct(">16s")
 _h = Struct(">h")
 _i = Struct(">i")
 _ihi = Struct(">ihi")
 _ihqq = Struct(">ihqq")
 _ihqqq = Struct(">ihqqq")
 _iiB = Struct(">iiB")
+_iiibii = Struct(">iiibii")
 _iiiib = Struct(">iiiib")
 _iiiibii = Struct(">iiiibii")
 _iiqiqiB = Struct(">iiqiqiB")
@@ -59,10 +62,11 @@ _qq = Struct(">qq")
 _qqB = Struct(">qqB")
 
 class ForgottenTopic(Message):
-    __slots__ = ("topic", "partitions")
+    __slots__ = ("topic", "topic_id", "partitions")
 
-    def __init__(self, topic: str = "", partitions: Sequence[int] = ()) -> None:
+    def __init__(self, topic: str = "", topic_id: bytes = ZERO_UUID, partitions: Sequence[int] = ()) -> None:
         self.topic = topic
+        self.topic_id = topic_id
         self.partitions = partitions
 
 
@@ -94,17 +98,32 @@ class FetchPartition(Message):
 
 
 class FetchTopic(Message):
-    __slots__ = ("topic", "partitions")
+    __slots__ = ("topic", "topic_id", "partitions")
 
-    def __init__(self, topic: str = "", partitions: Sequence[FetchPartition] = ()) -> None:
+    def __init__(
+        self,
+        topic: str = "",
+        topic_id: bytes = ZERO_UUID,
+        partitions: Sequence[FetchPartition] = (),
+    ) -> None:
         self.topic = topic
+        self.topic_id = topic_id
         self.partitions = partitions
+
+
+class ReplicaState(Message):
+    __slots__ = ("replica_id", "replica_epoch")
+
+    def __init__(self, replica_id: int = -1, replica_epoch: int = -1) -> None:
+        self.replica_id = replica_id
+        self.replica_epoch = replica_epoch
 
 
 class FetchRequest(Message):
     __slots__ = (
         "cluster_id",
         "replica_id",
+        "replica_state",
         "max_wait_ms",
         "min_bytes",
         "max_bytes",
@@ -120,6 +139,7 @@ class FetchRequest(Message):
         self,
         cluster_id: str | None = None,
         replica_id: int = -1,
+        replica_state: ReplicaState | None = None,
         max_wait_ms: int = 0,
         min_bytes: int = 0,
         max_bytes: int = 2147483647,
@@ -132,6 +152,7 @@ class FetchRequest(Message):
     ) -> None:
         self.cluster_id = cluster_id
         self.replica_id = replica_id
+        self.replica_state = replica_state
         self.max_wait_ms = max_wait_ms
         self.min_bytes = min_bytes
         self.max_bytes = max_bytes
@@ -141,6 +162,16 @@ class FetchRequest(Message):
         self.topics = topics
         self.forgotten_topics_data = forgotten_topics_data
         self.rack_id = rack_id
+
+
+class NodeEndpoint(Message):
+    __slots__ = ("node_id", "host", "port", "rack")
+
+    def __init__(self, node_id: int = 0, host: str = "", port: int = 0, rack: str | None = None) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
 
 
 class AbortedTransaction(Message):
@@ -218,15 +249,21 @@ class PartitionData(Message):
 
 
 class FetchableTopicResponse(Message):
-    __slots__ = ("topic", "partitions")
+    __slots__ = ("topic", "topic_id", "partitions")
 
-    def __init__(self, topic: str = "", partitions: Sequence[PartitionData] = ()) -> None:
+    def __init__(
+        self,
+        topic: str = "",
+        topic_id: bytes = ZERO_UUID,
+        partitions: Sequence[PartitionData] = (),
+    ) -> None:
         self.topic = topic
+        self.topic_id = topic_id
         self.partitions = partitions
 
 
 class FetchResponse(Message):
-    __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses")
+    __slots__ = ("throttle_time_ms", "error_code", "session_id", "responses", "node_endpoints")
 
     def __init__(
         self,
@@ -234,11 +271,13 @@ class FetchResponse(Message):
         error_code: int = 0,
         session_id: int = 0,
         responses: Sequence[FetchableTopicResponse] = (),
+        node_endpoints: Sequence[NodeEndpoint] = (),
     ) -> None:
         self.throttle_time_ms = throttle_time_ms
         self.error_code = error_code
         self.session_id = session_id
         self.responses = responses
+        self.node_endpoints = node_endpoints
 
 
 def _decode_fetch_partition_4(b, p, end):
@@ -261,7 +300,7 @@ def _decode_fetch_topic_4(b, p, end):
     for _ in range(n):
         item, p = _decode_fetch_partition_4(b, p, end)
         append(item)
-    return FetchTopic(topic, partitions), p
+    return FetchTopic(topic, partitions=partitions), p
 
 
 def _decode_fetch_request_4(b, p, end):
@@ -296,7 +335,7 @@ def _decode_fetch_topic_5(b, p, end):
     for _ in range(n):
         item, p = _decode_fetch_partition_5(b, p, end)
         append(item)
-    return FetchTopic(topic, partitions), p
+    return FetchTopic(topic, partitions=partitions), p
 
 
 def _decode_fetch_request_5(b, p, end):
@@ -322,7 +361,7 @@ def _decode_forgotten_topic_7(b, p, end):
     n, p = read_legacy_count(b, p, end, 4)
     partitions = unpack_from(f">{n}i", b, p)
     p += 4 * n
-    return ForgottenTopic(topic, partitions), p
+    return ForgottenTopic(topic, partitions=partitions), p
 
 
 def _decode_fetch_request_7(b, p, end):
@@ -363,7 +402,7 @@ def _decode_fetch_topic_9(b, p, end):
     for _ in range(n):
         item, p = _decode_fetch_partition_9(b, p, end)
         append(item)
-    return FetchTopic(topic, partitions), p
+    return FetchTopic(topic, partitions=partitions), p
 
 
 def _decode_fetch_request_9(b, p, end):
@@ -438,7 +477,7 @@ def _decode_fetch_topic_12(b, p, end):
     p += 1
     if tags:
         p = skip_tags(b, p - 1, end)
-    return FetchTopic(topic, partitions), p
+    return FetchTopic(topic, partitions=partitions), p
 
 
 def _decode_forgotten_topic_12(b, p, end):
@@ -459,7 +498,7 @@ def _decode_forgotten_topic_12(b, p, end):
     p += 1
     if tags:
         p = skip_tags(b, p - 1, end)
-    return ForgottenTopic(topic, partitions), p
+    return ForgottenTopic(topic, partitions=partitions), p
 
 
 def _decode_fetch_request_12(b, p, end):
@@ -507,7 +546,152 @@ def _decode_fetch_request_12(b, p, end):
                     cluster_id, p = read_compact_nullable_string(b, p, stop)
                 check_tag_end(p, stop)
             p = stop
-    return FetchRequest(cluster_id, replica_id, max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch, topics, forgotten_topics_data, rack_id), p
+    return FetchRequest(cluster_id, replica_id, max_wait_ms=max_wait_ms, min_bytes=min_bytes, max_bytes=max_bytes, isolation_level=isolation_level, session_id=session_id, session_epoch=session_epoch, topics=topics, forgotten_topics_data=forgotten_topics_data, rack_id=rack_id), p
+
+
+def _decode_fetch_topic_13(b, p, end):
+    (topic_id,) = _16s.unpack_from(b, p)
+    p += 16
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 33 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 33)
+    partitions = []
+    append = partitions.append
+    for _ in range(n):
+        item, p = _decode_fetch_partition_12(b, p, end)
+        append(item)
+    tags = b[p]
+    p += 1
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return FetchTopic(topic_id=topic_id, partitions=partitions), p
+
+
+def _decode_forgotten_topic_13(b, p, end):
+    (topic_id,) = _16s.unpack_from(b, p)
+    p += 16
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 4 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 4)
+    partitions = unpack_from(f">{n}i", b, p)
+    p += 4 * n
+    tags = b[p]
+    p += 1
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return ForgottenTopic(topic_id=topic_id, partitions=partitions), p
+
+
+def _decode_fetch_request_13(b, p, end):
+    replica_id, max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch = _iiiibii.unpack_from(b, p)
+    p += 25
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
+    topics = []
+    append = topics.append
+    for _ in range(n):
+        item, p = _decode_fetch_topic_13(b, p, end)
+        append(item)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
+    forgotten_topics_data = []
+    append = forgotten_topics_data.append
+    for _ in range(n):
+        item, p = _decode_forgotten_topic_13(b, p, end)
+        append(item)
+    n = b[p]
+    if 0 < n < 128 and (q := p + n) <= end:
+        rack_id = str(b[p + 1:q], "utf-8")
+        p = q
+    else:
+        rack_id, p = read_compact_string(b, p, end)
+    tags = b[p]
+    p += 1
+    cluster_id = None
+    if tags:
+        tags, p = read_unsigned(b, p - 1, end)
+        for _ in range(tags):
+            tag, p, stop = read_tag(b, p, end)
+            if tag == 0:
+                n = b[p]
+                if 0 < n < 128 and (q := p + n) <= stop:
+                    cluster_id = str(b[p + 1:q], "utf-8")
+                    p = q
+                else:
+                    cluster_id, p = read_compact_nullable_string(b, p, stop)
+                check_tag_end(p, stop)
+            p = stop
+    return FetchRequest(cluster_id, replica_id, max_wait_ms=max_wait_ms, min_bytes=min_bytes, max_bytes=max_bytes, isolation_level=isolation_level, session_id=session_id, session_epoch=session_epoch, topics=topics, forgotten_topics_data=forgotten_topics_data, rack_id=rack_id), p
+
+
+def _decode_replica_state_15(b, p, end):
+    replica_id, replica_epoch, tags = _iqB.unpack_from(b, p)
+    p += 13
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return ReplicaState(replica_id, replica_epoch), p
+
+
+def _decode_fetch_request_15(b, p, end):
+    max_wait_ms, min_bytes, max_bytes, isolation_level, session_id, session_epoch = _iiibii.unpack_from(b, p)
+    p += 21
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
+    topics = []
+    append = topics.append
+    for _ in range(n):
+        item, p = _decode_fetch_topic_13(b, p, end)
+        append(item)
+    n = b[p] - 1
+    if 0 <= n < 127 and n * 18 < end - p:
+        p += 1
+    else:
+        n, p = read_compact_count(b, p, end, 18)
+    forgotten_topics_data = []
+    append = forgotten_topics_data.append
+    for _ in range(n):
+        item, p = _decode_forgotten_topic_13(b, p, end)
+        append(item)
+    n = b[p]
+    if 0 < n < 128 and (q := p + n) <= end:
+        rack_id = str(b[p + 1:q], "utf-8")
+        p = q
+    else:
+        rack_id, p = read_compact_string(b, p, end)
+    tags = b[p]
+    p += 1
+    cluster_id = None
+    replica_state = None
+    if tags:
+        tags, p = read_unsigned(b, p - 1, end)
+        for _ in range(tags):
+            tag, p, stop = read_tag(b, p, end)
+            if tag == 0:
+                n = b[p]
+                if 0 < n < 128 and (q := p + n) <= stop:
+                    cluster_id = str(b[p + 1:q], "utf-8")
+                    p = q
+                else:
+                    cluster_id, p = read_compact_nullable_string(b, p, stop)
+                check_tag_end(p, stop)
+            elif tag == 1:
+                replica_state, p = _decode_replica_state_15(b, p, stop)
+                check_tag_end(p, stop)
+            p = stop
+    return FetchRequest(cluster_id, replica_state=replica_state, max_wait_ms=max_wait_ms, min_bytes=min_bytes, max_bytes=max_bytes, isolation_level=isolation_level, session_id=session_id, session_epoch=session_epoch, topics=topics, forgotten_topics_data=forgotten_topics_data, rack_id=rack_id), p
 
 
 def _encode_fetch_partition_4(o, w):
@@ -525,6 +709,8 @@ def _encode_fetch_topic_4(o, w):
 
 
 def _encode_fetch_request_4(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     if o.forgotten_topics_data:
         raise absent("FetchRequest.forgotten_topics_data")
     w(_iiiib.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level))
@@ -549,6 +735,8 @@ def _encode_fetch_topic_5(o, w):
 
 
 def _encode_fetch_request_5(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     if o.forgotten_topics_data:
         raise absent("FetchRequest.forgotten_topics_data")
     w(_iiiib.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level))
@@ -566,6 +754,8 @@ def _encode_forgotten_topic_7(o, w):
 
 
 def _encode_fetch_request_7(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     w(_iiiibii.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
     x = o.topics
     w(_i.pack(len(x)))
@@ -592,6 +782,8 @@ def _encode_fetch_topic_9(o, w):
 
 
 def _encode_fetch_request_9(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     w(_iiiibii.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
     x = o.topics
     w(_i.pack(len(x)))
@@ -604,6 +796,8 @@ def _encode_fetch_request_9(o, w):
 
 
 def _encode_fetch_request_11(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     w(_iiiibii.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
     x = o.topics
     w(_i.pack(len(x)))
@@ -640,6 +834,8 @@ def _encode_forgotten_topic_12(o, w):
 
 
 def _encode_fetch_request_12(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
     w(_iiiibii.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
     x = o.topics
     n = len(x) + 1
@@ -659,6 +855,91 @@ def _encode_fetch_request_12(o, w):
         write_compact_nullable_string(w, o.cluster_id)
         w = outer
         tags.append((0, inner))
+    if tags:
+        write_tags(w, tags)
+    else:
+        w(COMPACT_NULL)
+
+
+def _encode_fetch_topic_13(o, w):
+    w(_16s.pack(o.topic_id))
+    x = o.partitions
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_fetch_partition_12(item, w)
+    w(COMPACT_NULL)
+
+
+def _encode_forgotten_topic_13(o, w):
+    w(_16s.pack(o.topic_id))
+    x = o.partitions
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    w(pack(f">{len(x)}i", *x))
+    w(COMPACT_NULL)
+
+
+def _encode_fetch_request_13(o, w):
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        raise absent("FetchRequest.replica_state")
+    w(_iiiibii.pack(o.replica_id, o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
+    x = o.topics
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_fetch_topic_13(item, w)
+    x = o.forgotten_topics_data
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_forgotten_topic_13(item, w)
+    write_compact_string(w, o.rack_id)
+    tags = []
+    if o.cluster_id is not None:
+        inner = []
+        outer, w = w, inner.append
+        write_compact_nullable_string(w, o.cluster_id)
+        w = outer
+        tags.append((0, inner))
+    if tags:
+        write_tags(w, tags)
+    else:
+        w(COMPACT_NULL)
+
+
+def _encode_replica_state_15(o, w):
+    w(_iqB.pack(o.replica_id, o.replica_epoch, 0))
+
+
+def _encode_fetch_request_15(o, w):
+    if o.replica_id != -1:
+        raise absent("FetchRequest.replica_id")
+    w(_iiibii.pack(o.max_wait_ms, o.min_bytes, o.max_bytes, o.isolation_level, o.session_id, o.session_epoch))
+    x = o.topics
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_fetch_topic_13(item, w)
+    x = o.forgotten_topics_data
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_forgotten_topic_13(item, w)
+    write_compact_string(w, o.rack_id)
+    tags = []
+    if o.cluster_id is not None:
+        inner = []
+        outer, w = w, inner.append
+        write_compact_nullable_string(w, o.cluster_id)
+        w = outer
+        tags.append((0, inner))
+    if o.replica_state is not None and o.replica_state != ReplicaState():
+        inner = []
+        outer, w = w, inner.append
+        _encode_replica_state_15(o.replica_state, w)
+        w = outer
+        tags.append((1, inner))
     if tags:
         write_tags(w, tags)
     else:
@@ -695,7 +976,7 @@ def _decode_fetchable_topic_response_4(b, p, end):
     for _ in range(n):
         item, p = _decode_partition_data_4(b, p, end)
         append(item)
-    return FetchableTopicResponse(topic, partitions), p
+    return FetchableTopicResponse(topic, partitions=partitions), p
 
 
 def _decode_fetch_response_4(b, p, end):
@@ -734,7 +1015,7 @@ def _decode_fetchable_topic_response_5(b, p, end):
     for _ in range(n):
         item, p = _decode_partition_data_5(b, p, end)
         append(item)
-    return FetchableTopicResponse(topic, partitions), p
+    return FetchableTopicResponse(topic, partitions=partitions), p
 
 
 def _decode_fetch_response_5(b, p, end):
@@ -787,7 +1068,7 @@ def _decode_fetchable_topic_response_11(b, p, end):
     for _ in range(n):
         item, p = _decode_partition_data_11(b, p, end)
         append(item)
-    return FetchableTopicResponse(topic, partitions), p
+    return FetchableTopicResponse(topic, partitions=partitions), p
 
 
 def _decode_fetch_response_11(b, p, end):
@@ -883,7 +1164,7 @@ def _decode_fetchable_topic_response_12(b, p, end):
     p += 1
     if tags:
         p = skip_tags(b, p - 1, end)
-    return FetchableTopicResponse(topic, partitions), p
+    return FetchableTopicResponse(topic, partitions=partitions), p
 
 
 def _decode_fetch_response_12(b, p, end):
@@ -900,6 +1181,80 @@ def _decode_fetch_response_12(b, p, end):
     if tags:
         p = skip_tags(b, p - 1, end)
     return FetchResponse(throttle_time_ms, error_code, session_id, responses), p
+
+
+def _decode_fetchable_topic_response_13(b, p, end):
+    (topic_id,) = _16s.unpack_from(b, p)
+    p += 16
+    n, p = read_compact_count(b, p, end, 37)
+    partitions = []
+    append = partitions.append
+    for _ in range(n):
+        item, p = _decode_partition_data_12(b, p, end)
+        append(item)
+    tags = b[p]
+    p += 1
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return FetchableTopicResponse(topic_id=topic_id, partitions=partitions), p
+
+
+def _decode_fetch_response_13(b, p, end):
+    throttle_time_ms, error_code, session_id = _ihi.unpack_from(b, p)
+    p += 10
+    n, p = read_compact_count(b, p, end, 18)
+    responses = []
+    append = responses.append
+    for _ in range(n):
+        item, p = _decode_fetchable_topic_response_13(b, p, end)
+        append(item)
+    tags = b[p]
+    p += 1
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return FetchResponse(throttle_time_ms, error_code, session_id, responses), p
+
+
+def _decode_node_endpoint_16(b, p, end):
+    (node_id,) = _i.unpack_from(b, p)
+    p += 4
+    host, p = read_compact_string(b, p, end)
+    (port,) = _i.unpack_from(b, p)
+    p += 4
+    rack, p = read_compact_nullable_string(b, p, end)
+    tags = b[p]
+    p += 1
+    if tags:
+        p = skip_tags(b, p - 1, end)
+    return NodeEndpoint(node_id, host, port, rack), p
+
+
+def _decode_fetch_response_16(b, p, end):
+    throttle_time_ms, error_code, session_id = _ihi.unpack_from(b, p)
+    p += 10
+    n, p = read_compact_count(b, p, end, 18)
+    responses = []
+    append = responses.append
+    for _ in range(n):
+        item, p = _decode_fetchable_topic_response_13(b, p, end)
+        append(item)
+    tags = b[p]
+    p += 1
+    node_endpoints = ()
+    if tags:
+        tags, p = read_unsigned(b, p - 1, end)
+        for _ in range(tags):
+            tag, p, stop = read_tag(b, p, end)
+            if tag == 0:
+                n, p = read_compact_count(b, p, stop, 11)
+                node_endpoints = []
+                append = node_endpoints.append
+                for _ in range(n):
+                    item, p = _decode_node_endpoint_16(b, p, stop)
+                    append(item)
+                check_tag_end(p, stop)
+            p = stop
+    return FetchResponse(throttle_time_ms, error_code, session_id, responses, node_endpoints), p
 
 
 def _encode_aborted_transaction_4(o, w):
@@ -939,6 +1294,8 @@ def _encode_fetchable_topic_response_4(o, w, pieces):
 def _encode_fetch_response_4(o, w, pieces):
     if o.session_id != 0:
         raise absent("FetchResponse.session_id")
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
     w(_i.pack(o.throttle_time_ms))
     x = o.responses
     w(_i.pack(len(x)))
@@ -979,6 +1336,8 @@ def _encode_fetchable_topic_response_5(o, w, pieces):
 def _encode_fetch_response_5(o, w, pieces):
     if o.session_id != 0:
         raise absent("FetchResponse.session_id")
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
     w(_i.pack(o.throttle_time_ms))
     x = o.responses
     w(_i.pack(len(x)))
@@ -987,6 +1346,8 @@ def _encode_fetch_response_5(o, w, pieces):
 
 
 def _encode_fetch_response_7(o, w, pieces):
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
     w(_ihi.pack(o.throttle_time_ms, o.error_code, o.session_id))
     x = o.responses
     w(_i.pack(len(x)))
@@ -1024,6 +1385,8 @@ def _encode_fetchable_topic_response_11(o, w, pieces):
 
 
 def _encode_fetch_response_11(o, w, pieces):
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
     w(_ihi.pack(o.throttle_time_ms, o.error_code, o.session_id))
     x = o.responses
     w(_i.pack(len(x)))
@@ -1098,6 +1461,8 @@ def _encode_fetchable_topic_response_12(o, w, pieces):
 
 
 def _encode_fetch_response_12(o, w, pieces):
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
     w(_ihi.pack(o.throttle_time_ms, o.error_code, o.session_id))
     x = o.responses
     n = len(x) + 1
@@ -1107,6 +1472,63 @@ def _encode_fetch_response_12(o, w, pieces):
     w(COMPACT_NULL)
 
 
+def _encode_fetchable_topic_response_13(o, w, pieces):
+    w(_16s.pack(o.topic_id))
+    x = o.partitions
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_partition_data_12(item, w, pieces)
+    w(COMPACT_NULL)
+
+
+def _encode_fetch_response_13(o, w, pieces):
+    if o.node_endpoints:
+        raise absent("FetchResponse.node_endpoints")
+    w(_ihi.pack(o.throttle_time_ms, o.error_code, o.session_id))
+    x = o.responses
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_fetchable_topic_response_13(item, w, pieces)
+    w(COMPACT_NULL)
+
+
+def _encode_node_endpoint_16(o, w):
+    w(_i.pack(o.node_id))
+    x = o.host.encode()
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    w(x)
+    w(_i.pack(o.port))
+    write_compact_nullable_string(w, o.rack)
+    w(COMPACT_NULL)
+
+
+def _encode_fetch_response_16(o, w, pieces):
+    w(_ihi.pack(o.throttle_time_ms, o.error_code, o.session_id))
+    x = o.responses
+    n = len(x) + 1
+    w(BYTE[n] if n < 128 else unsigned(n))
+    for item in x:
+        _encode_fetchable_topic_response_13(item, w, pieces)
+    tags = []
+    if o.node_endpoints:
+        inner = []
+        outer, w = w, inner.append
+        x = o.node_endpoints
+        n = len(x) + 1
+        w(BYTE[n] if n < 128 else unsigned(n))
+        for item in x:
+            _encode_node_endpoint_16(item, w)
+        w = outer
+        tags.append((0, inner))
+    if tags:
+        write_tags(w, tags)
+    else:
+        w(COMPACT_NULL)
+
+
 REQUEST_DECODERS: Final[dict[int, Callable[[memoryview, int], tuple[FetchRequest, int]]]] = decoders(
     (4, 4, _decode_fetch_request_4),
     (5, 6, _decode_fetch_request_5),
@@ -1114,6 +1536,8 @@ REQUEST_DECODERS: Final[dict[int, Callable[[memoryview, int], tuple[FetchRequest
     (9, 10, _decode_fetch_request_9),
     (11, 11, _decode_fetch_request_11),
     (12, 12, _decode_fetch_request_12),
+    (13, 14, _decode_fetch_request_13),
+    (15, 16, _decode_fetch_request_15),
 )
 REQUEST_ENCODERS: Final[dict[int, Callable[[FetchRequest], list[Buffer]]]] = encoders(
     (4, 4, _encode_fetch_request_4),
@@ -1122,6 +1546,8 @@ REQUEST_ENCODERS: Final[dict[int, Callable[[FetchRequest], list[Buffer]]]] = enc
     (9, 10, _encode_fetch_request_9),
     (11, 11, _encode_fetch_request_11),
     (12, 12, _encode_fetch_request_12),
+    (13, 14, _encode_fetch_request_13),
+    (15, 16, _encode_fetch_request_15),
 )
 
 RESPONSE_DECODERS: Final[dict[int, Callable[[memoryview, int], tuple[FetchResponse, int]]]] = decoders(
@@ -1130,6 +1556,8 @@ RESPONSE_DECODERS: Final[dict[int, Callable[[memoryview, int], tuple[FetchRespon
     (7, 10, _decode_fetch_response_7),
     (11, 11, _decode_fetch_response_11),
     (12, 12, _decode_fetch_response_12),
+    (13, 15, _decode_fetch_response_13),
+    (16, 16, _decode_fetch_response_16),
 )
 RESPONSE_ENCODERS: Final[dict[int, Callable[[FetchResponse], list[Buffer]]]] = record_encoders(
     (4, 4, _encode_fetch_response_4),
@@ -1137,4 +1565,6 @@ RESPONSE_ENCODERS: Final[dict[int, Callable[[FetchResponse], list[Buffer]]]] = r
     (7, 10, _encode_fetch_response_7),
     (11, 11, _encode_fetch_response_11),
     (12, 12, _encode_fetch_response_12),
+    (13, 15, _encode_fetch_response_13),
+    (16, 16, _encode_fetch_response_16),
 )

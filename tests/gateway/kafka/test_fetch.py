@@ -7,13 +7,14 @@ import pytest
 from gateway.kafka.settings import KafkaSettings
 from gateway.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from sharding.errors import NotLeaderError
+from sharding.interfaces import NodeAddress
 from store.batches import records
 from store.compression import Compression
 from tests.support.kafka_door import Served, in_loop, served
-from tests.support.produce import fetch_of, fetched, produce_of, produced
+from tests.support.produce import fetch_of, fetched, produce_of, produced, topic_id_of
 from tests.support.raw_kafka import RawClient, batch_of
 
-VERSIONS = range(4, 13)
+VERSIONS = range(4, 17)
 SIZE = len(batch_of(bytes(1_000)))
 
 
@@ -197,7 +198,8 @@ async def test_sessions_are_declined() -> None:
 async def test_a_fetch_of_nothing_is_answered_at_once() -> None:
     async with served() as door:
         client = await door.connect()
-        await client.call("fetch", 11, FetchRequest(max_wait_ms=30_000, min_bytes=1, topics=[FetchTopic("t", [])]))
+        empty = FetchTopic("t", partitions=[])
+        await client.call("fetch", 11, FetchRequest(max_wait_ms=30_000, min_bytes=1, topics=[empty]))
 
 
 @in_loop
@@ -287,7 +289,7 @@ async def test_many_partitions_that_move_together_are_looked_at_once() -> None:
     async with served() as door:
         door.node.add_topic("wide", 50)
         client = await door.connect()
-        topics = [FetchTopic("wide", [FetchPartition(i, partition_max_bytes=1 << 20) for i in range(50)])]
+        topics = [FetchTopic("wide", partitions=[FetchPartition(i, partition_max_bytes=1 << 20) for i in range(50)])]
         client.send(
             "fetch", 11, FetchRequest(max_wait_ms=30_000, min_bytes=50 * SIZE, max_bytes=1 << 20, topics=topics)
         )
@@ -312,3 +314,28 @@ async def test_many_partitions_that_move_together_are_looked_at_once() -> None:
         assert reads == 50
         for _ in range(50):
             await producer.answer()
+
+
+@in_loop
+async def test_a_lost_leader_is_told_with_the_new_one_from_version_16() -> None:
+    async with served() as door:
+        client = await fill(door, 1)
+        door.node.others = [NodeAddress(node_id=8, host="other", kafka_port=9093, http_port=1)]
+        door.node.leader_id = 8
+        door.node.partitions["t", 0].refusal = NotLeaderError()
+        old = await client.call("fetch", 15, fetch_of())
+        new = await client.call("fetch", 16, fetch_of())
+        assert fetched(old)[0].error_code == fetched(new)[0].error_code == 6
+        assert fetched(old)[0].current_leader is None
+        leader = fetched(new)[0].current_leader
+        assert (leader.leader_id, leader.leader_epoch) == (8, 5)
+        assert [(n.node_id, n.host, n.port) for n in new.node_endpoints] == [(8, "other", 9093)]
+
+
+@in_loop
+async def test_a_topic_id_that_nobody_knows_is_refused_by_name() -> None:
+    async with served() as door:
+        client = await fill(door, 1)
+        answer = await client.call("fetch", 13, fetch_of(("never", 0, 0)))
+        assert fetched(answer)[0].error_code == 100
+        assert bytes(answer.responses[0].topic_id) == topic_id_of("never")

@@ -162,3 +162,13 @@ async def test_a_transactional_producer_is_refused_for_good() -> None:
             answer = await client.call("init_producer_id", 4, InitProducerIdRequest(transactional_id, 60_000))
             assert isinstance(answer, InitProducerIdResponse)
             assert (answer.error_code, answer.producer_id, answer.producer_epoch) == (53, -1, -1)
+
+
+@pytest.mark.parametrize("place", [-1, -2, -3, 50])
+@in_loop
+async def test_a_deposed_leader_finds_nothing(place: int) -> None:
+    async with served() as door:
+        await filled(door)
+        door.node.partitions["t", 0].deposed_by = 8
+        found = await find(door, place)
+        assert (found.error_code, found.offset) == (6, -1)

@@ -15,6 +15,7 @@ from sharding.errors import (
     OutOfOrderSequenceError,
     StorageFullError,
 )
+from sharding.interfaces import NodeAddress
 from store.batches import HEADER, Producer, build, check, read_header
 from store.compression import Compression
 from store.events import Record
@@ -163,17 +164,19 @@ async def test_a_lost_leader_is_told_with_the_new_one_from_version_10() -> None:
     async with served() as door:
         client = await door.connect()
         door.node.holds_commits = True
+        door.node.others = [NodeAddress(node_id=8, host="other", kafka_port=9093, http_port=1)]
+        door.node.leader_id = 8
         for version in (9, 10):
             client.send("produce", version, produce_of())
         await door.until(lambda: len(door.node.committing) == 2)
-        door.node.commit(NotLeaderError(7, 6))
+        door.node.commit(NotLeaderError(8))
         old = (await client.answer())[1]
         new = (await client.answer())[1]
         assert produced(old).error_code == produced(new).error_code == 6
         assert isinstance(new, ProduceResponse)
         assert produced(new).current_leader is not None
-        assert (produced(new).current_leader.leader_id, produced(new).current_leader.leader_epoch) == (7, 6)
-        assert [(n.node_id, n.port) for n in new.node_endpoints] == [(7, door.address[1])]
+        assert (produced(new).current_leader.leader_id, produced(new).current_leader.leader_epoch) == (8, 5)
+        assert [(n.node_id, n.host, n.port) for n in new.node_endpoints] == [(8, "other", 9093)]
 
 
 @in_loop
