@@ -308,8 +308,13 @@ class Changes:
         return found
 
     async def _undisturbed(self, work: Coroutine[object, object, T]) -> T:
-        """Run to the end even if the caller goes away: a change should not stop half way."""
-        return await asyncio.shield(self._spawn(work))
+        """Run to the end even if the caller goes away: a change should not stop half way. Raises: ClosingError."""
+        task = self._spawn(work)
+        # Not `shield`: its caller could not tell its own cancellation from that of the work.
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise ClosingError("the node is shutting down; a change that is decided goes on")
+        return task.result()
 
     def _spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)

@@ -114,6 +114,14 @@ class Router:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _submit(self, shard_id: int, command: Command, timeout_ms: int, *, may_repeat: bool) -> object:
+        try:
+            return await self._submit_until(shard_id, command, timeout_ms, may_repeat=may_repeat)
+        except asyncio.CancelledError:
+            if self._is_closed:
+                raise ClosingError("the node is shutting down; the outcome is unknown") from None
+            raise
+
+    async def _submit_until(self, shard_id: int, command: Command, timeout_ms: int, *, may_repeat: bool) -> object:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_ms / 1000
         attempt = 0
