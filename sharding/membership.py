@@ -28,7 +28,7 @@ from .bell import Bell
 from .catalog import Catalog, ShardRecord
 from .catalog_commands import SetReplicas
 from .commands.command import Command
-from .errors import ShardingError
+from .errors import InvalidRequestError, ShardingError
 from .placement import Members, replacement_or_none, replica_loads
 from .shard import Shard
 
@@ -85,18 +85,19 @@ class Membership:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def grow(self, replication_factor: int) -> list[int]:
-        """Want more replicas of every shard that has fewer than that; the shards that change.
+        """Want more replicas, on live nodes, of every shard that has fewer than that; the shards that change.
 
         Raises: NotLeaderError, ClosingError.
         """
         around = self._around
+        live = {one: member for one, member in around.members().items() if one in around.live_nodes()}
         changed: list[int] = []
         for shard_id in sorted(around.catalog.shards):
             record = around.catalog.shards[shard_id]
             replicas = list(record.replicas)
             while len(replicas) < replication_factor:
                 loads = replica_loads(around.catalog)
-                chosen = replacement_or_none(replicas, -1, around.members(), loads)
+                chosen = replacement_or_none(replicas, -1, live, loads)
                 if chosen is None:
                     break
                 replicas.append(chosen)
@@ -104,6 +105,22 @@ class Membership:
                 await self._want(record, replicas, replication_factor=len(replicas))
                 changed.append(shard_id)
         return changed
+
+    async def want(self, shard_id: int, replicas: Sequence[int]) -> None:
+        """Want these replicas of a shard, the preferred leader first; at most a minority of them changes at a time.
+
+        Raises: InvalidRequestError, NotLeaderError, ClosingError.
+        """
+        if (record := self._around.catalog.shards.get(shard_id)) is None:
+            raise InvalidRequestError(f"no shard {shard_id}")
+        if unknown := {*replicas} - self._around.members().keys():
+            raise InvalidRequestError(f"no node {min(unknown)}")
+        if len({*replicas}) < len(replicas) or len(replicas) != len(record.replicas):
+            raise InvalidRequestError(f"{len(record.replicas)} different nodes are wanted, not {list(replicas)}")
+        leaving, minority = {*record.replicas} - {*replicas}, (len(replicas) - 1) // 2
+        if len(leaving) > max(1, minority):
+            raise InvalidRequestError(f"{len(leaving)} of {len(replicas)} replicas change, at most {max(1, minority)}")
+        await self._want(record, replicas)
 
     async def _run(self) -> None:
         while True:

@@ -74,6 +74,7 @@ from .topic_configs import changed_configs, check_configs, config_entries
 from .topics import Topics, topic_of
 
 REPLICATION_FACTOR_DEFAULT = 3
+BEHIND_MS = 1_000
 
 
 class TimeServices(Protocol):
@@ -138,6 +139,7 @@ class Node:
         self._producer_ids = range(0)
         self._time: TimeServices | None = None
         self._forwarding = Forwarding(self, peers)
+        self._behind_as_of: dict[int, tuple[int, frozenset[int]]] = {}
 
     # Life.
 
@@ -329,12 +331,8 @@ class Node:
         leader_id, leader_epoch, replicas = self.leader_of(topic, index)
         live = self._router.live_nodes()
         record = self._changes.listed((self._topics.viewed(topic) if topic.is_view else topic).topic_id.bytes)
-        shard = self._shards.get(record.shards[index])
-        in_sync = [one for one in replicas if one in live]
-        if shard is not None and shard.is_leader:
-            applied = shard.group.applied
-            behind = {int(one.node_id) for one in shard.group.progress() if one.match < applied and not one.is_live}
-            in_sync = [one for one in in_sync if one not in behind]
+        behind = self._behind(record.shards[index])
+        in_sync = [one for one in replicas if one in live and one not in behind]
         return PartitionPlacement(
             leader_id=leader_id,
             leader_epoch=leader_epoch,
@@ -342,6 +340,20 @@ class Node:
             in_sync=in_sync,
             offline=[one for one in replicas if one not in live],
         )
+
+    def _behind(self, shard_id: int) -> frozenset[int]:
+        """Replicas that lack what is committed, as their leader had it up to a second ago; empty elsewhere."""
+        shard = self._shards.get(shard_id)
+        if shard is None or not shard.is_leader:
+            return frozenset()
+        now_ms = self._now_ms()
+        known = self._behind_as_of.get(shard_id)
+        if known is None or not 0 <= now_ms - known[0] < BEHIND_MS:
+            applied = shard.group.applied
+            # A follower that is in touch lags by what is under way.
+            late = {int(one.node_id) for one in shard.group.progress() if one.match < applied and not one.is_live}
+            known = self._behind_as_of[shard_id] = now_ms, frozenset(late)
+        return known[1]
 
     def bounds_or_none(self, topic: Topic, index: int) -> tuple[int, int] | None:
         try:
@@ -391,6 +403,13 @@ class Node:
         They grow in the background, without a pause for clients. Raises: NotLeaderError, ClosingError.
         """
         return await self._machinery.membership.grow(replication_factor)
+
+    async def want_replicas(self, shard_id: int, replicas: Sequence[int]) -> None:
+        """Move a shard to these nodes, the preferred leader first, in the background; a minority of them at a time.
+
+        Raises: InvalidRequestError, NotLeaderError, ClosingError.
+        """
+        await self._machinery.membership.want(shard_id, replicas)
 
     # For the parts above the shards.
 

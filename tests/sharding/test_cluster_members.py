@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Coroutine
 
+import pytest
+
 from raft.configuration import Peer
 from raft.interfaces import NodeId
 from sharding.catalog import NodeRecord
+from sharding.errors import InvalidRequestError
 from sharding.interfaces import NewTopic
 from store.batches import Producer
 from tests.support.faulty_disk import FaultyDisk
@@ -183,3 +186,32 @@ def test_the_cluster_is_described_the_same_by_every_node() -> None:
 def test_a_peer_is_a_node_on_a_disk() -> None:
     record = NodeRecord(2, b"disk", "h", "k", 1, 2, None, 1)
     assert record.peer == Peer(NodeId(2), "disk")
+
+
+def test_a_shard_is_moved_by_hand_a_minority_at_a_time() -> None:
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=1_000) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            await cluster.append(topic, b"0")
+            (shard_id,) = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            before = cluster.node(1).catalog.shards[shard_id].replicas
+            (new,) = {1, 2, 3, 4} - {*before}
+            for refused in ((new, *before[:1]), (new, new, before[0]), (9, *before[1:]), before[:2], (1, 2, 3, 4)):
+                with pytest.raises(InvalidRequestError):
+                    await cluster.node(2).want_replicas(shard_id, refused)
+            with pytest.raises(InvalidRequestError):
+                await cluster.node(2).want_replicas(99, before)
+            wanted = (new, *before[1:])
+            await cluster.node(3).want_replicas(shard_id, wanted)
+            await cluster.until(lambda: members(cluster, shard_id) == ids(*wanted), what="the new one is in")
+            await cluster.until(lambda: cluster.node(1).leader_of_shard(shard_id) == new, what="it leads")
+            await cluster.until(lambda: shard_id not in cluster.node(before[0]).shards, what="the old one is closed")
+            assert (await cluster.append(topic, b"1")).base_offset == 1
+            # And back again, over what is left on its disk.
+            await cluster.node(1).want_replicas(shard_id, before)
+            await cluster.until(lambda: members(cluster, shard_id) == ids(*before), what="it is back")
+            assert (await cluster.append(topic, b"2")).base_offset == 2
+            await cluster.until_equal(shard_id)
+            assert not any(member.failures for member in cluster.running)
+
+    run(story())
