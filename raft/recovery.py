@@ -223,7 +223,8 @@ def _scan_last_segment(files: "_Files", found: _Found) -> None:
     view = files.view(segment.first_index)
     for entry in scan(files.path(segment.first_index), view, segment.end_position, (found.term, found.last)):
         segment.add(entry.entry_bytes)
-        found.terms.add(entry.index, entry.term)
+        if entry.term != found.term:
+            found.terms.add(entry.index, entry.term)
         if entry.kind is EntryKind.CONFIGURATION:
             found.configuration_before, found.configuration = found.configuration, bytes(view[entry.body])
             found.configuration_index = entry.index

@@ -56,6 +56,8 @@ from .write_split import WriteSplit
 
 # So few batches are not worth a copy.
 SEPARATE_READS_MAX = 8
+# A command costs a restart as much time as so many bytes of large ones (docs/decisions/0007).
+COMMAND_REPLAY_BYTES = 2_048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class ShardSettings:
 
     buffer_bytes: int = 1 << 20
     inflight_bytes: int = 64 << 20
-    checkpoint_bytes: int = 256 << 20
+    checkpoint_bytes: int = 64 << 20
 
 
 class CallSoon(Protocol):
@@ -106,7 +108,7 @@ class Shard:
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
         self._held: dict[Chain, deque[Held]] = {}
         self._is_applying = False
-        self._bytes_since_checkpoint = 0
+        self._replay_bytes = 0
         self._is_checkpoint_due = False
         self._on_idle: asyncio.Future[None] | None = None
 
@@ -200,7 +202,7 @@ class Shard:
     def save_checkpoint(self) -> None:
         """A restart replays only what follows. Not to be called while an entry is applied."""
         self._is_checkpoint_due = False
-        self._bytes_since_checkpoint = 0
+        self._replay_bytes = 0
         self.group.save_checkpoint(self.state.snapshot())
 
     def fail_pending(self) -> None:
@@ -406,11 +408,13 @@ class Shard:
                 entries.appendleft(entry)
                 raise
             self._inflight_bytes -= entry.size
-            size = entry.size
+            size, command_count = entry.size, len(entry.pending)
         else:
             joined = memoryview(body[0] if len(body) == 1 else b"".join(body))
+            command_count = 0
             for command, position in decode_body(self._table, joined):
                 self._execute(command, At(term, index, place.segment, place.position + position))
+                command_count += 1
             size = len(joined)
         self.applied = index
         if self._held:
@@ -419,8 +423,8 @@ class Shard:
             self._is_applying = False
         self._observers.tell_watchers(self.state)
         self._tell_idle()
-        self._bytes_since_checkpoint += size
-        if self._bytes_since_checkpoint >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
+        self._replay_bytes += size + COMMAND_REPLAY_BYTES * command_count
+        if self._replay_bytes >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
             self._is_checkpoint_due = True
             self._call_soon(self._checkpoint_if_due)
 

@@ -96,11 +96,11 @@ class Settings:
         "appended but uncommitted bytes a shard; above it appends are refused",
     )
     checkpoint_bytes: int = _count(
-        256 * MIB,
+        64 * MIB,
         "bytes",
         1 * MIB,
         16 * 1024 * MIB,
-        "log between two checkpoints; a restart replays at most this much",
+        "log between two checkpoints, a command counting 2 KiB more; a restart replays at most this much",
     )
     shards_per_node: int = _count(2, "shards", 1, 256, "of each replication factor in use")
 
