@@ -9,7 +9,7 @@ import logging
 import multiprocessing
 import random
 import time
-from multiprocessing.connection import Connection as Pipe
+from typing import Protocol
 
 import uvloop
 
@@ -25,16 +25,27 @@ LARGE, SMALL = 1 << 20, 120
 LARGE_COUNT, SMALL_COUNT = 2_000, 200_000
 
 
+class Pipe(Protocol):
+    """One end of a pipe between processes."""
+
+    def send(self, obj: object, /) -> None: ...
+    def recv(self) -> object: ...
+
+
 class Receiver:
     """Counts."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.wanted = 0
+        self.is_done = asyncio.Event()
         self.is_up = asyncio.Event()
 
     def on_frame(self, sender: Peer, frame: memoryview) -> None:
         del sender, frame
         self.count += 1
+        if self.count == self.wanted:
+            self.is_done.set()
 
     def on_up(self, peer: Peer) -> None:
         del peer
@@ -56,10 +67,10 @@ async def receive(pipe: Pipe) -> None:
     await links.start(receiver)
     for count in (LARGE_COUNT, SMALL_COUNT):
         await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
-        begun_s, receiver.count = time.process_time(), 0
+        begun_s, receiver.count, receiver.wanted = time.process_time(), 0, count
         pipe.send("go")
-        while receiver.count < count:
-            await asyncio.sleep(0.005)
+        await receiver.is_done.wait()
+        receiver.is_done.clear()
         pipe.send(time.process_time() - begun_s)
     await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
     await links.close()
@@ -67,7 +78,9 @@ async def receive(pipe: Pipe) -> None:
 
 async def send(pipe: Pipe) -> dict[str, float]:
     links, receiver = links_of(2), Receiver()
-    links.set_peers({NodeId(1): pipe.recv()})
+    there = pipe.recv()
+    assert isinstance(there, PeerAddress)
+    links.set_peers({NodeId(1): there})
     await links.start(receiver)
     await receiver.is_up.wait()
     figures: dict[str, float] = {}
@@ -85,6 +98,7 @@ async def send(pipe: Pipe) -> dict[str, float]:
                 sent += 1
             await asyncio.sleep(0)
         there_s = await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
+        assert isinstance(there_s, float)
         taken_s = time.perf_counter() - begun_s
         figures[f"{name}_mb_per_s"] = round(size * count / taken_s / 1e6, 1)
         figures[f"{name}_frames_per_s"] = round(count / taken_s)
