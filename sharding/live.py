@@ -87,8 +87,8 @@ class LivePartition:
 
     @property
     def lag(self) -> int:
-        """Committed records that are not indexed yet."""
-        return self.log.committed_offset - self.indexed_offset
+        """Committed records that are not indexed yet; a replica may be behind where runs end."""
+        return max(0, self.log.committed_offset - self.indexed_offset)
 
     @property
     def event_count(self) -> int:

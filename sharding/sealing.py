@@ -15,7 +15,7 @@ that no manifest names go once their split is published, or at a start where no 
 
 import logging
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -146,6 +146,9 @@ class Sealer:
         # Topics with data in their open split -> since when that split counts.
         self._since_ms: dict[bytes, int] = {}
         self._sealing: set[bytes] = set()
+        # Topics to seal, from callbacks, which can start no task: `run` does.
+        self._due: deque[bytes] = deque()
+        self._wake = anyio.Event()
         self._seal_ms: dict[tuple[bytes, int], int | None] = {}
         # Topics that `seal` is about to cut: the new split waits until its watermark is known.
         self._cutting: Counter[bytes] = Counter()
@@ -155,7 +158,7 @@ class Sealer:
         # Folders of deleted topics.
         self._doomed: list[Path] = []
         self._changed = anyio.Event()
-        self._tasks: anyio.abc.TaskGroup | None = None
+        self._is_running = False
 
     @property
     def failures(self) -> Mapping[bytes, SealingFailure]:
@@ -172,8 +175,9 @@ class Sealer:
         await self._tidy()
         try:
             async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
+                self._is_running = True
                 self.on_leader()
+                tasks.start_soon(self._start_sealing, tasks)
                 while True:
                     for topic_id in list(self._since_ms):
                         await self._cut_if_due(topic_id)
@@ -183,7 +187,16 @@ class Sealer:
                     await anyio.sleep(self._settings.check_ms / 1000)
         finally:
             # What is closed now is found by the next run.
-            self._tasks = None
+            self._is_running = False
+            self._sealing.clear()
+            self._due.clear()
+
+    async def _start_sealing(self, tasks: anyio.abc.TaskGroup) -> None:
+        while True:
+            self._wake = anyio.Event()
+            while self._due:
+                tasks.start_soon(self._seal_closed, self._due.popleft())
+            await self._wake.wait()
 
     def on_leader(self) -> None:
         """This node may lead more than before: splits that it has to cut, or to seal."""
@@ -297,9 +310,10 @@ class Sealer:
             self._since_ms.pop(topic_id, None)
 
     def _seal_soon(self, topic_id: bytes) -> None:
-        if topic_id not in self._sealing and self._tasks is not None:
+        if topic_id not in self._sealing and self._is_running:
             self._sealing.add(topic_id)
-            self._tasks.start_soon(self._seal_closed, topic_id)
+            self._due.append(topic_id)
+            self._wake.set()
 
     async def _seal_closed(self, topic_id: bytes) -> None:
         """Seal the topic's closed splits in order, until none is left."""

@@ -8,7 +8,7 @@ while the topic goes on, is sealed, or is deleted. Splits and watermark are told
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
@@ -71,6 +71,10 @@ class StreamHost(Protocol):
     @property
     def sealer(self) -> Sealer: ...
     def places_of(self, topic: StreamTopic) -> list[tuple[Shard, Chain]]: ...
+    def shards_of(self, topic: StreamTopic) -> Iterable[Shard]:
+        """Raises: NotReplicatedHereError unless all are here."""
+        ...
+
     def live_of(self, topic_id: bytes) -> LiveTopic: ...
     def last_tick(self, topic: StreamTopic) -> Tick: ...
     def tick_or_none(self, topic_id: bytes, number: int) -> Tick | None: ...
@@ -172,10 +176,10 @@ class Stream:
         Raises: NotLeaderError, NotReplicatedHereError, TimedOutError.
         """
         topic = self._held.topic
-        live = self._host.live_of(topic.topic_id)
         try:
             async with asyncio.timeout(FRESH_DEADLINE_S):
-                await pass_barriers([shard for shard, _ in self._host.places_of(topic)])
+                await pass_barriers(self._host.shards_of(topic))
+                live = self._host.live_of(topic.topic_id)
                 tick = self._host.last_tick(topic)
                 for partition in live.partitions:
                     # A tick's cut is committed where the partition is led, and on its way here.

@@ -12,12 +12,12 @@ has the ticks in the log that it leads and needs no barrier; nor does a shard of
 """
 
 import logging
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
-import anyio.abc
 
 from store.emission import Ledger
 from store.ticks import Tick
@@ -71,19 +71,22 @@ class ShownTicks:
         self._logger = logger
         self._led: dict[tuple[bytes, int], _Leadership] = {}
         self._confirming: set[tuple[bytes, int]] = set()
-        self._tasks: anyio.abc.TaskGroup | None = None
+        # Shards to confirm, from callbacks, which can start no task: `run` does.
+        self._due: deque[tuple[tuple[bytes, int], Shard, Shard]] = deque()
+        self._wake = anyio.Event()
 
     async def run(self) -> None:
         """Confirm until cancelled."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
-                for topic_id in {topic_id for topic_id, _ in self._led}:
-                    self.advance(topic_id)
-                await anyio.sleep_forever()
-        finally:
-            self._tasks = None
-            self._confirming.clear()
+        self._due.clear()
+        self._confirming.clear()
+        for topic_id in {topic_id for topic_id, _ in self._led}:
+            self.advance(topic_id)
+        async with anyio.create_task_group() as tasks:
+            while True:
+                self._wake = anyio.Event()
+                while self._due:
+                    tasks.start_soon(self._confirm, *self._due.popleft())
+                await self._wake.wait()
 
     def number_or_none(self, topic_id: bytes, shard: Shard) -> int | None:
         """The last tick that this shard's view partitions of the topic show; None while they are not served here."""
@@ -125,9 +128,10 @@ class ShownTicks:
         led.number = max(led.number, ledger.last.number)
 
     def _confirm_soon(self, key: tuple[bytes, int], first: Shard, shard: Shard) -> None:
-        if self._tasks is not None and key not in self._confirming:
+        if key not in self._confirming:
             self._confirming.add(key)
-            self._tasks.start_soon(self._confirm, key, first, shard)
+            self._due.append((key, first, shard))
+            self._wake.set()
 
     async def _confirm(self, key: tuple[bytes, int], first: Shard, shard: Shard) -> None:
         """Barriers, until everything emitted is shown or the leadership is gone."""
