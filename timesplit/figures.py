@@ -84,6 +84,7 @@ def node_figures(node: Node) -> Iterable[Figure]:
     yield Figure(name="topics", help="topics of the catalog", value=len(node.topics()))
     for topic in node.topics():
         labels = {"topic": topic.name}
-        partitions = [node.partition(topic, index) for index in range(topic.partition_count)]
-        count = sum(partition.high_watermark - partition.log_start for partition in partitions)
+        bounds = [node.bounds_or_none(topic, index) for index in range(topic.partition_count)]
+        # A partition without a replica here is counted where it has one.
+        count = sum(found[1] - found[0] for found in bounds if found is not None)
         yield Figure(name="topic_records", help="between log start and end", value=count, labels=labels)
