@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from .damage import Damage, clear_damage, note_damage
-from .disk import NO_SPACE, DiskFile
+from .disk import NO_SPACE, DiskFile, sync_all
 from .entries import matches
 from .group_files import ZEROS, GroupFiles
 from .hard_state import HardState
@@ -190,8 +190,10 @@ class LogWriter:
         return last
 
     def _sync(self, written: Sequence[DiskFile]) -> None:
-        for file in written:
-            file.sync()
+        if len(written) == 1:
+            written[0].sync()
+        elif written:
+            sync_all(written)
 
 
 def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedEntry]:

@@ -3,16 +3,18 @@
 import asyncio
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from raft import disk as disk_module
-from raft.disk import LocalDisk, create_durably
+from raft.disk import LocalDisk, create_durably, sync_all
 from raft.host import RaftHost
 from raft.interfaces import Buffer, GroupId, RoleChange
 from tests.raft.doubles import ME, SMALL, RememberingMachine
+from tests.support.faulty_disk import FaultyDisk
 
 
 def test_more_buffers_than_one_call_takes_arrive_whole(tmp_path: Path) -> None:
@@ -111,3 +113,56 @@ class LeadingMachine(RememberingMachine):
         super().on_role(change)
         if self.is_leading:
             self.leads.set()
+
+
+def test_several_files_are_synced_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(4)]
+    all_at_once = threading.Barrier(4, timeout=10)  # passes only while each of the four is under way
+
+    def sync(descriptor: int) -> None:
+        all_at_once.wait()
+        synced.append(descriptor)
+
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", sync)
+    sync_all(files)
+    assert len(set(synced)) == 4
+    monkeypatch.undo()
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize("failing", range(3))
+def test_a_sync_that_fails_beside_others_is_raised_when_all_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(3)]
+    numbers: dict[int, int] = {}
+
+    def sync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").resolve().name
+        numbers[int(name)] = descriptor
+        if int(name) == failing:
+            raise OSError(errno.EIO, "bad sector")
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    with pytest.raises(OSError, match="bad sector"):
+        sync_all(files)
+    assert set(numbers) == {0, 1, 2}
+    monkeypatch.undo()
+    for file in files:
+        file.close()
+
+
+def test_files_of_a_disk_in_memory_are_synced_in_their_order() -> None:
+    disk = FaultyDisk()
+    disk.make_directory("/d")
+    files = [disk.create(f"/d/{number}", 10) for number in range(3)]
+    disk.log.clear()
+    sync_all(files)
+    assert disk.log == [("sync", f"/d/{number}") for number in range(3)]
+
+
+def test_an_empty_file_is_mapped_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    assert len(LocalDisk().map(f"{tmp_path}/f")) == 0
