@@ -11,14 +11,14 @@ only after its term's no-op is applied; an entry's body is a handle that is neve
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 from .candidacy import Candidacy
+from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer
 from .core_state import CoreConfig, CoreState, Randomness
 from .entries import Entry, EntryKind
 from .errors import NotLeaderError
-from .following import Following, Install
+from .following import Following
 from .hard_state import HardState
 from .interfaces import Buffer, Index, MemberProgress, NodeId, Role, RoleChange, Term
 from .leadership import Leadership
@@ -41,22 +41,9 @@ from .messages import (
     VoteResponse,
 )
 from .reads import ForwardedReads, Read
+from .ready import Ready
 from .tail import LogView, Tail
 from .voting import ElectionTimer, Voting
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """What to do now, in this order. `truncate_to`: cut the log behind it. `committed`: apply up to here."""
-
-    hard_state: HardState | None
-    truncate_to: Index | None
-    append: Sequence[Entry]
-    committed: Index
-    reads: Sequence[Read]
-    failed_reads: Sequence[Hashable]
-    role_changes: Sequence[RoleChange]
-    install_from: Install | None
 
 
 class RaftCore:
@@ -155,14 +142,8 @@ class RaftCore:
 
     def is_settled(self, voters: Sequence[Peer], learners: Sequence[Peer] = ()) -> bool:
         """Exactly these are members, and that is committed."""
-        current = self._state.memberships.current
-        is_committed = self._state.memberships.index <= self._state.committed
-        return (
-            is_committed
-            and current is not None
-            and set(current.voters) == set(voters)
-            and set(current.learners) == set(learners)
-        )
+        memberships = self._state.memberships
+        return memberships.index <= self._state.committed and memberships.are_exactly(voters, learners)
 
     @property
     def due_ms_or_none(self) -> int | None:
@@ -241,11 +222,7 @@ class RaftCore:
     # What happens
 
     def tick(self, now_ms: int, *, is_late: bool = False) -> None:
-        """Time has passed. `is_late`: the caller knows that its own loop was busy.
-
-        A timer that fires late is no evidence about the others, whose messages may wait in our sockets: once, it is
-        re-armed for one heartbeat.
-        """
+        """Time has passed. `is_late`: the caller knows that its own loop was busy (see `ElectionTimer.fires`)."""
         self._now_ms = now_ms
         leadership = self._leadership
         if leadership is not None:
@@ -280,6 +257,21 @@ class RaftCore:
                     self._reads += self._leadership.confirmed_reads()
             case _:
                 self._step_rare(sender, message, now_ms)
+
+    def hears_idle_leader(self, sender: NodeId, heartbeat: HeartbeatRow, now_ms: int) -> bool:
+        """Whether it only says that the leader lives. Then it is done with, and to be answered in its own words."""
+        following = self._following
+        is_now = following.leader == sender and heartbeat.term == self._state.hard_state.term
+        if is_idle := is_now and following.hears_idle(heartbeat.committed, heartbeat.round):
+            self._now_ms = now_ms
+            self._timer.hear(now_ms)
+        return is_idle
+
+    def hears_idle_follower(self, sender: NodeId, response: HeartbeatResponseRow, now_ms: int) -> bool:
+        """Whether it only says that a member lives, and no read waits for that; then it is done with."""
+        self._now_ms = now_ms
+        leadership, is_now = self._leadership, response.term == self._state.hard_state.term
+        return leadership is not None and is_now and leadership.hears_idle(sender, response.round, now_ms)
 
     def _step_rare(self, sender: NodeId, message: Message, now_ms: int) -> None:
         match message:
@@ -323,7 +315,7 @@ class RaftCore:
             self._lose_leader()
             self._note_role()
             if self._is_electable:
-                others = sorted(voter for voter in self._state.memberships.voters if voter != node)
+                others = sorted({self._state.node_id, *self._state.memberships.voters} - {node})
                 place = (others.index(self._state.node_id) + self.term) % len(others)
                 self._timer.arm_by(now_ms + place * self._state.timings.heartbeat_ms)
                 if place == 0:
@@ -480,7 +472,7 @@ class RaftCore:
 
     @property
     def _is_electable(self) -> bool:
-        return self._state.memberships.is_voter and not self.is_damaged and self._following.installing is None
+        return self._state.memberships.may_stand and not self.is_damaged and self._following.installing is None
 
     def _note_role(self) -> None:
         change = RoleChange(self.role, self.term, self.leader_or_none)

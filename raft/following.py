@@ -151,6 +151,14 @@ class Following:
             self._say_rejected(state.tail.last, state.tail.last)
         self._had_append = False
 
+    def hears_idle(self, committed: Index, round_: int) -> bool:
+        """A heartbeat that asks for nothing but an answer."""
+        if committed > self._state.committed or self.is_damaged:
+            return False
+        self._round = max(self._round, round_)
+        self._had_append = False
+        return True
+
     def on_install_request(self, sender: NodeId, request: InstallRequest) -> None:
         tail = self._state.tail
         has_it = request.index <= self._state.committed

@@ -38,6 +38,7 @@ class Leadership:
         self._caught_up: set[NodeId] = set()
         self._committed_at_beat = state.committed
         self._was_late = False
+        self._probe_bytes = min(PROBE_BYTES_MAX, state.timings.append_bytes_max)
         self._transfer_due_ms = 0
         self.no_op = no_op
         self.is_ready = False
@@ -78,6 +79,14 @@ class Leadership:
         member = self._members.get(node)
         if member is not None:
             member.heard_ms = now_ms
+
+    def hears_idle(self, node: NodeId, round_: int, now_ms: int) -> bool:
+        member = self._members.get(node)
+        if member is None or self._rounds.confirmed != self._rounds.newest:
+            return False
+        member.heard_ms = now_ms
+        member.round = max(member.round, round_)
+        return True
 
     def on_peer_up(self, node: NodeId) -> None:
         """What was under way to it is lost; it may have come back with less than it had."""
@@ -133,6 +142,8 @@ class Leadership:
         elif member.state is ProgressState.INSTALL:
             if now_ms >= member.install_due_ms:
                 self._send_install(member)
+        elif member.next < self._state.log.first_index:
+            self._install(member)
         elif member.in_flight and member.match == member.match_at_beat:
             self._state.send(member.node_id, self._request(Index(member.next - 1), ()))
         member.match_at_beat = member.match
@@ -181,7 +192,7 @@ class Leadership:
         if member.next < state.log.first_index:
             self._install(member)
             return
-        entries = state.log.entries(member.next, PROBE_BYTES_MAX) if member.next <= log_last else ()
+        entries = state.log.entries(member.next, self._probe_bytes) if member.next <= log_last else ()
         if member.next - 1 <= log_last:
             state.send(member.node_id, self._request(Index(member.next - 1), entries))
             member.is_paused = True

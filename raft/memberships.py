@@ -4,7 +4,7 @@ A configuration is in force as soon as it is in the log, and no longer when it i
 other differ by one voter, so any majority of the one meets any of the other; learners may come and go together.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from .configuration import Configuration, Peer
 from .interfaces import Index, NodeId
@@ -34,12 +34,18 @@ class Memberships:
 
     def forget_before(self, committed: Index) -> None:
         """What is committed is never cut."""
-        while len(self._known) > 1 and self._known[1][0] <= committed:
-            del self._known[0]
+        if len(self._known) > 1 and self._known[1][0] <= committed:
+            while len(self._known) > 1 and self._known[1][0] <= committed:
+                del self._known[0]
+            self._note()
 
     def install(self, index: Index, configuration: Configuration) -> None:
         self._known = [(index, configuration)]
         self._note()
+
+    def are_exactly(self, voters: Sequence[Peer], learners: Sequence[Peer]) -> bool:
+        current = self.current
+        return current is not None and set(current.voters) == set(voters) and set(current.learners) == set(learners)
 
     def _note(self) -> None:
         self.index, self.current = self._known[-1]
@@ -50,6 +56,11 @@ class Memberships:
         self.quorum = len(self.voters) // 2 + 1
         self.is_voter = self._node_id in self.voters
         self.is_alone = self.voters == (self._node_id,)
+        # Until its removal is committed, it may be the only one whose log has that, and so the only one to be elected.
+        self.may_stand = any(self._is_voter_of(configuration) for _, configuration in self._known)
+
+    def _is_voter_of(self, configuration: Configuration | None) -> bool:
+        return configuration is not None and any(peer.node_id == self._node_id for peer in configuration.voters)
 
 
 def next_step_or_none(
