@@ -9,7 +9,7 @@ NOBODY = Configuration(voters=())
 
 
 class Acquaintances:
-    """`current` is the configuration in force; None: nobody has told yet.
+    """`current` is the configuration in force; None: nobody has told yet. `is_outside`: this node is none of them.
 
     A *stranger* is a node whose link leads to another disk than that of the member of its id: whatever that member once
     promised, this one knows nothing of it. Nothing is sent to it, and its answers do not count.
@@ -18,6 +18,7 @@ class Acquaintances:
     def __init__(self, me: Peer, peer_or_none: Callable[[NodeId], Peer | None]) -> None:
         self.current: Configuration | None = None
         self.has_others = False
+        self.is_outside = False
         self.strangers: set[NodeId] = set()
         self._me = me
         self._peer_or_none = peer_or_none
@@ -32,6 +33,7 @@ class Acquaintances:
         self.current = configuration
         members = self.known.peers
         self.has_others = members != (self._me,)
+        self.is_outside = configuration is not None and self._me not in members
         acquainted: list[NodeId] = []
         for node in sorted({member.node_id for member in members} | self.strangers):
             peer = self._peer_or_none(node)
@@ -54,8 +56,7 @@ class Acquaintances:
 
     def is_left_alone(self, leader: NodeId | None, now_ms: int, for_ms: int) -> bool:
         """The last configuration we know of is without us, and for so long nobody has led us: nobody wants to."""
-        is_outside = self.current is not None and self._me not in self.current.peers
-        if not is_outside or leader is not None:
+        if not self.is_outside or leader is not None:
             self._outside_since_ms = None
         elif self._outside_since_ms is None:
             self._outside_since_ms = now_ms

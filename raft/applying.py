@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from .checkpoint import Checkpoint, CheckpointFacts
 from .entries import EntryKind
-from .errors import CorruptLogError
+from .errors import CorruptLogError, EntryTooLargeError, LogBusyError
 from .interfaces import Buffer, Index, Place, StateMachine, Term
 from .log import SegmentLog
 from .placed import PlacedEntry
 from .segments import Found
+from .settings import RaftSettings
 
 
 class Applier:
@@ -48,6 +49,16 @@ class Applier:
             if one.entry.kind is EntryKind.COMMANDS:
                 self.hot_count += 1
                 self.hot_bytes += one.entry.size
+
+    def check_room(self, size: int, more_count: int, more_bytes: int, settings: RaftSettings) -> None:
+        """Whether a command may be proposed, besides those that are hot. Raises: EntryTooLargeError, LogBusyError."""
+        in_flight_count, in_flight_bytes = self.hot_count + more_count, self.hot_bytes + more_bytes
+        if size > settings.entry_bytes_max:
+            raise EntryTooLargeError(size, settings.entry_bytes_max)
+        if in_flight_count and in_flight_bytes + size > settings.in_flight_bytes_max:
+            raise LogBusyError(f"{in_flight_bytes} bytes in flight, at most {settings.in_flight_bytes_max}")
+        if in_flight_count >= settings.in_flight_entries_max:
+            raise LogBusyError(f"{in_flight_count} entries in flight")
 
     def cut(self, to_index: Index) -> None:
         """Entries behind `to_index` are no more; none of them was applied."""

@@ -3,9 +3,9 @@
 import asyncio
 from collections import deque
 
-from .core import Ready
 from .errors import RaftError
 from .interfaces import Index
+from .ready import Ready
 
 
 class Barriers:

@@ -22,7 +22,7 @@ Kinds 12 and 13 name their groups in the rows; the group of their frame is 0 and
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import IntEnum
 from operator import attrgetter
@@ -84,11 +84,19 @@ class HeartbeatRow(NamedTuple):
     committed: Index
     round: int
 
+    @property
+    def message(self) -> Heartbeat:
+        return Heartbeat(self.term, self.committed, self.round)
+
 
 class HeartbeatResponseRow(NamedTuple):
     group_id: GroupId
     term: Term
     round: int
+
+    @property
+    def message(self) -> HeartbeatResponse:
+        return HeartbeatResponse(self.term, self.round)
 
 
 def encode(message: Message) -> tuple[MessageKind, Sequence[Buffer]]:
@@ -108,31 +116,25 @@ def encode_heartbeats(rows: Sequence[HeartbeatRow]) -> bytes:
     return b"".join([HEARTBEAT.pack(*row) for row in rows])
 
 
-def decode_heartbeats(payload: memoryview) -> Iterator[tuple[GroupId, Heartbeat]]:
-    """Raises: BadMessageError, before the first row."""
-    return (
-        (GroupId(group), Heartbeat(Term(term), Index(committed), round_))
-        for group, term, committed, round_ in _rows(HEARTBEAT, payload)
-    )
+def decode_heartbeats(payload: memoryview) -> list[HeartbeatRow]:
+    """Raises: BadMessageError."""
+    return [HeartbeatRow._make(row) for row in _rows(HEARTBEAT, payload)]
 
 
 def encode_heartbeat_responses(rows: Sequence[HeartbeatResponseRow]) -> bytes:
     return b"".join([HEARTBEAT_RESPONSE.pack(*row) for row in rows])
 
 
-def decode_heartbeat_responses(payload: memoryview) -> Iterator[tuple[GroupId, HeartbeatResponse]]:
-    """Raises: BadMessageError, before the first row."""
-    return (
-        (GroupId(group), HeartbeatResponse(Term(term), round_))
-        for group, term, round_ in _rows(HEARTBEAT_RESPONSE, payload)
-    )
+def decode_heartbeat_responses(payload: memoryview) -> list[HeartbeatResponseRow]:
+    """Raises: BadMessageError."""
+    return [HeartbeatResponseRow._make(row) for row in _rows(HEARTBEAT_RESPONSE, payload)]
 
 
 def _rows(row: struct.Struct, payload: memoryview) -> list[tuple[int, ...]]:
     if not payload or len(payload) % row.size:
         raise BadMessageError(f"{len(payload)} bytes of heartbeats, not of {row.size} each")
     rows = list(row.iter_unpack(payload))
-    if any(min(numbers) < 0 for numbers in rows):
+    if min(map(min, rows)) < 0:
         raise BadMessageError("a heartbeat with a negative number")
     return rows
 

@@ -15,37 +15,28 @@ from .acquaintances import NOBODY, Acquaintances
 from .applying import Applier
 from .barriers import Barriers
 from .checkpoint import Checkpoint, CheckpointJob
+from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer, decode_configuration
-from .core import Install, Ready
 from .engines import Core
 from .errors import (
     ChangeInProgressError,
     CorruptLogError,
-    EntryTooLargeError,
     GroupStoppedError,
-    LogBusyError,
     LogFullError,
     NotLeaderError,
     RaftError,
     SingleMemberOnlyError,
     TransferFailedError,
 )
+from .following import Install
 from .group_files import GroupFiles
 from .group_services import Drained, GroupServices
 from .interfaces import Buffer, GroupId, Index, MemberProgress, NodeId, Proposal, Role, RoleChange, StateMachine, Term
 from .log import HOT_BYTES_MAX
-from .messages import (
-    AppendResponse,
-    HeartbeatResponse,
-    InstallResponse,
-    Message,
-    PreVoteRequest,
-    PreVoteResponse,
-    Removed,
-    VoteResponse,
-)
+from .messages import ANSWERS, Message, PreVoteRequest, Removed
 from .news import News
 from .outbox import Outbox
+from .ready import Ready
 from .recovery import Recovered
 from .writer import (
     Completion,
@@ -56,8 +47,6 @@ from .writer import (
     HardStatePersisted,
 )
 from .writing import Writing
-
-ANSWERS = (AppendResponse, HeartbeatResponse, VoteResponse, PreVoteResponse, InstallResponse)
 
 logger = logging.getLogger(__name__)
 
@@ -145,13 +134,11 @@ class Group:
         return self._core.persisted < self._core.last_index
 
     @property
-    def is_full(self) -> bool:
-        """The disk is full: proposals are refused until space returns."""
+    def is_full(self) -> bool:  # the disk: proposals are refused until space returns
         return self._writing.is_full
 
     @property
-    def is_damaged(self) -> bool:
-        """It lost durable entries, and neither votes nor stands before the others have healed it."""
+    def is_damaged(self) -> bool:  # it lost durable entries: it does not vote before the others have healed it
         return self._core.is_damaged
 
     @property
@@ -198,19 +185,11 @@ class Group:
             raise self._stopped from error
 
     def _check_room(self, size: int) -> None:
-        settings = self._services.settings
-        in_flight_count = self._applier.hot_count + self._proposed_count
-        in_flight_bytes = self._applier.hot_bytes + self._proposed_bytes
         if self._is_closing:
             raise GroupStoppedError(f"group {self.group_id} is closing")
         if self._writing.is_full:
             raise LogFullError(f"group {self.group_id}: the disk is full")
-        if size > settings.entry_bytes_max:
-            raise EntryTooLargeError(size, settings.entry_bytes_max)
-        if in_flight_count and in_flight_bytes + size > settings.in_flight_bytes_max:
-            raise LogBusyError(f"{in_flight_bytes} bytes in flight, at most {settings.in_flight_bytes_max}")
-        if in_flight_count >= settings.in_flight_entries_max:
-            raise LogBusyError(f"{in_flight_count} entries in flight")
+        self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
 
     # Reads
 
@@ -326,6 +305,27 @@ class Group:
             self._fail(error)
             return
         self._go_on()
+
+    def on_heartbeat(self, sender: Peer, row: HeartbeatRow, now_ms: int) -> None:
+        is_resting = self._stopped is None and not self._is_swapping and not self._is_scheduled
+        if is_resting and self._core.hears_idle_leader(sender.node_id, row, now_ms):
+            if sender.node_id not in self._members.strangers:
+                self._services.pulse.add_response(
+                    sender.node_id, HeartbeatResponseRow(row.group_id, row.term, row.round)
+                )
+        else:
+            self.on_message(sender, row.message, now_ms)
+
+    def on_heartbeat_response(self, sender: Peer, row: HeartbeatResponseRow, now_ms: int) -> None:
+        is_resting = self._stopped is None and not self._is_swapping and sender.node_id not in self._members.strangers
+        if not is_resting or not self._core.hears_idle_follower(sender.node_id, row, now_ms):
+            self.on_message(sender, row.message, now_ms)
+
+    @property
+    def due_ms(self) -> int:
+        """When `on_tick` must be called next, by the clock."""
+        due_ms = self._core.due_ms_or_none
+        return 0 if due_ms is None or self._members.is_outside else due_ms  # 0: each time
 
     def on_tick(self, now_ms: int, *, is_late: bool = False) -> None:
         if self._stopped or self._is_swapping:

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
@@ -12,7 +13,14 @@ import anyio.to_thread
 
 from .checkpoint import CheckpointFacts, CheckpointJob, CheckpointWriter
 from .clock import Clock, LoopClock
-from .codec import MessageKind, decode, decode_heartbeat_responses, decode_heartbeats
+from .codec import (
+    HeartbeatResponseRow,
+    HeartbeatRow,
+    MessageKind,
+    decode,
+    decode_heartbeat_responses,
+    decode_heartbeats,
+)
 from .configuration import Configuration, Peer, decode_configuration
 from .core_state import CoreConfig, Timings
 from .disk import Disk
@@ -31,7 +39,7 @@ from .group_services import Drained, GroupServices
 from .install import Blocking
 from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
 from .job_thread import JobThread, RunnerFactory
-from .messages import Heartbeat, HeartbeatResponse, Message
+from .messages import ANSWERS, Message
 from .peers import Peers
 from .pulse import Pulse
 from .recovery import Recovered, recover
@@ -99,6 +107,8 @@ class RaftHost:
         self._self = peer
         self._peers = peers
         self._loop = asyncio.get_running_loop()
+        # A thread has a context of its own: what its news lead to must find ours (anyio asks it for the event loop).
+        self._context = copy_context()
         self._on_failure = on_failure
         self._log_writer = surroundings.log_writer
         self._blocking = surroundings.blocking
@@ -289,9 +299,9 @@ class RaftHost:
     def _on_message(self, sender: Peer, group_id: GroupId, kind: int, payload: memoryview) -> None:
         try:
             if kind == MessageKind.HEARTBEATS:
-                self._deliver_all(sender, decode_heartbeats(payload))
+                self._on_heartbeats(sender, decode_heartbeats(payload))
             elif kind == MessageKind.HEARTBEAT_RESPONSES:
-                self._deliver_all(sender, decode_heartbeat_responses(payload))
+                self._on_heartbeat_responses(sender, decode_heartbeat_responses(payload))
             else:
                 message = decode(kind, payload)
                 group = self._groups.get(group_id)
@@ -304,17 +314,24 @@ class RaftHost:
             if self.bad_message_count.bit_count() == 1:  # the first, and then ever rarer ones
                 logger.warning("%d messages were dropped; from node %s: %s", self.bad_message_count, sender, error)
 
-    def _deliver_all(self, sender: Peer, rows: Iterator[tuple[GroupId, Heartbeat | HeartbeatResponse]]) -> None:
+    def _on_heartbeats(self, sender: Peer, rows: Sequence[HeartbeatRow]) -> None:
         now_ms = self._clock.now_ms()
-        for group_id, message in rows:
-            group = self._groups.get(group_id)
+        for row in rows:
+            group = self._groups.get(row.group_id)
             if group is None:
-                self._on_message_of_no_group(sender, group_id, message)
+                self._on_message_of_no_group(sender, row.group_id, row.message)
             else:
-                group.on_message(sender, message, now_ms)
+                group.on_heartbeat(sender, row, now_ms)
+
+    def _on_heartbeat_responses(self, sender: Peer, rows: Sequence[HeartbeatResponseRow]) -> None:
+        now_ms = self._clock.now_ms()
+        for row in rows:
+            group = self._groups.get(row.group_id)
+            if group is not None:
+                group.on_heartbeat_response(sender, row, now_ms)
 
     def _on_message_of_no_group(self, sender: Peer, group_id: GroupId, message: Message) -> None:
-        if group_id not in self._opening and not self._is_closing and not isinstance(message, HeartbeatResponse):
+        if group_id not in self._opening and not self._is_closing and not isinstance(message, ANSWERS):
             self.on_unknown_group(group_id, sender)
 
     def _on_peer_up(self, peer: Peer) -> None:
@@ -350,7 +367,7 @@ class RaftHost:
 
     def _post(self, callback: Callable[[], None]) -> None:
         try:
-            self._loop.call_soon_threadsafe(callback)
+            self._loop.call_soon_threadsafe(callback, context=self._context)
         except RuntimeError:
             if not self._loop.is_closed():
                 raise

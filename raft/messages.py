@@ -136,3 +136,7 @@ class Removed(Message):
 class Outgoing:
     to: NodeId
     message: Message
+
+
+ANSWERS = (AppendResponse, HeartbeatResponse, VoteResponse, PreVoteResponse, InstallResponse)
+"""What counts only when it comes from the very disk that was asked."""

@@ -23,6 +23,8 @@ Send = Callable[[NodeId, GroupId, int, Sequence[Buffer]], bool]
 
 
 class Ticked(Protocol):
+    @property
+    def due_ms(self) -> int: ...
     def on_tick(self, now_ms: int, *, is_late: bool) -> None:
         """`is_late`: our own loop was busy for longer than a heartbeat."""
         ...
@@ -67,7 +69,7 @@ class Pulse:
         now_ms = self._clock.now_ms()
         is_late = now_ms - self._due_ms > self._heartbeat_ms
         self._arm(now_ms)
-        for ticked in tuple(self._ticked):
+        for ticked in [ticked for ticked in self._ticked if ticked.due_ms <= now_ms]:
             ticked.on_tick(now_ms, is_late=is_late)
 
     def _arm(self, now_ms: int) -> None:

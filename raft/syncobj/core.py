@@ -8,8 +8,8 @@ compacted: a group on this engine keeps its whole log.
 from collections.abc import Hashable, Sequence
 from random import Random
 
+from ..codec import HeartbeatResponseRow, HeartbeatRow
 from ..configuration import Configuration, Peer, encode_configuration
-from ..core import Ready
 from ..core_state import CoreConfig, CoreState
 from ..entries import Entry, EntryKind, new_entry
 from ..errors import LogBusyError, NotLeaderError
@@ -19,6 +19,7 @@ from ..memberships import Memberships, next_step_or_none
 from ..messages import (
     AppendRequest,
     Heartbeat,
+    InstallRequest,
     Message,
     Outgoing,
     PreVoteRequest,
@@ -30,6 +31,7 @@ from ..messages import (
 )
 from ..progress import Progress
 from ..reads import ForwardedReads, Read
+from ..ready import Ready
 from ..tail import LogView, Tail
 from .barriers import Asked, Barriers
 from .hardened import CANDIDATE, ENGINE_MESSAGES, LEADER, HardenedSyncObj
@@ -119,10 +121,10 @@ class SyncObjCore:
     def is_damaged(self) -> bool:
         return self._engine.is_damaged
 
-    def progress(self) -> list[MemberProgress]:
+    def progress(self) -> Sequence[MemberProgress]:
         """On the leader: how far each member is; empty elsewhere."""
-        if self.role is not Role.LEADER:
-            return []
+        if not self._engine.is_in(LEADER):
+            return ()
         oldest_ms = self._now_ms - self._state.timings.election_ms
         own = MemberProgress(self._state.node_id, self._state.memberships.is_voter, self.persisted, is_live=True)
         return [own] + [
@@ -139,10 +141,10 @@ class SyncObjCore:
 
     @property
     def due_ms_or_none(self) -> int | None:
-        """When `tick` must be called next; None: nothing is waited for."""
+        """When `tick` must be called next: each time, as questions and transfers go by it, too; None: not at all."""
         if self._engine.is_in(LEADER) and self._state.memberships.is_alone:
             return None
-        return self._engine.due_ms()
+        return self._now_ms
 
     # Time and links
 
@@ -187,9 +189,20 @@ class SyncObjCore:
                 pass  # an answer to what only the other engine asks, or files, which this one cannot take over
         self._settle()
 
+    def hears_idle_leader(self, sender: NodeId, heartbeat: HeartbeatRow, now_ms: int) -> bool:
+        """Every heartbeat is one for `step`."""
+        del sender, heartbeat, now_ms
+        return False
+
+    def hears_idle_follower(self, sender: NodeId, response: HeartbeatResponseRow, now_ms: int) -> bool:
+        """Every answer is one for `step`."""
+        del sender, response, now_ms
+        return False
+
     def take_messages(self) -> Sequence[Outgoing]:
         """What may leave now. The shell has put the entries of the last `Ready` into the log."""
         self._engine.take_appends()
+        self._ask()
         state = self._state
         self._held += [(state.hard_state, outgoing) for outgoing in state.outbox]
         state.outbox.clear()
@@ -218,16 +231,21 @@ class SyncObjCore:
     def read_index(self, context: Hashable) -> None:
         """Confirm that a read which began now may be answered; comes back in `Ready.reads`. Raises: NotLeaderError."""
         if self.role is Role.LEADER:
-            self._barriers.add(Asked(self._state.node_id, context))
+            if self._state.memberships.is_alone:  # nobody else can have confirmed anything
+                self._reads.append(Read(context, self._state.committed))
+            else:
+                self._barriers.add(Asked(self._state.node_id, context))
             return
         leader = self.leader_or_none
         if leader is None:
             raise NotLeaderError(None)
         self._forwarded.add(context)
-        self._ask(leader)
+        self._asked_leader = leader
 
-    def _ask(self, leader: NodeId) -> None:
-        if self._forwarded.ask():
+    def _ask(self) -> None:
+        """One request for all reads that have begun meanwhile."""
+        leader = self.leader_or_none
+        if leader is not None and leader != self._state.node_id and self._forwarded.ask():
             self._asked_leader, self._asked_ms = leader, self._now_ms
             self._send_ask(leader)
 
@@ -296,12 +314,6 @@ class SyncObjCore:
         step = next_step_or_none(current, self._wanted, caught_up, state.node_id)
         if step is None:
             return
-        if state.node_id not in {peer.node_id for peer in step.voters}:
-            # `SyncObj` counts itself among the voters: whoever leads next takes this member out.
-            best = max((member for member in members if member.is_voter), key=lambda member: member.match)
-            self._transfer_to, self._transfer_due_ms = best.node_id, self._now_ms + state.timings.election_ms
-            self._go_on_with_transfer()
-            return
         self._journal.append_own(EntryKind.CONFIGURATION, encode_configuration(step))
         self._engine.configure()
 
@@ -324,10 +336,18 @@ class SyncObjCore:
         self._settle()
 
     def on_installed(self, index: Index, configuration: Configuration) -> None:
-        raise AssertionError(f"files up to entry {index} of {configuration.voters} were never asked for")
+        """The log was replaced by files that end with a committed entry `index`; `configuration` is in force there."""
+        state = self._state
+        assert index > state.committed, f"installed {index}, committed is {state.committed}"
+        state.tail.on_installed()
+        state.memberships.install(index, configuration)
+        self._engine.on_installed(index)
+        self._applied = self._taken_committed = index
+        self._settle()
 
     def on_install_failed(self) -> None:
-        raise AssertionError("files were never asked for")
+        """The files could not be fetched; another request of the leader begins again."""
+        self._engine.installing = None
 
     @property
     def has_ready(self) -> bool:
@@ -339,6 +359,7 @@ class SyncObjCore:
             or self._reads
             or self._failed_reads
             or self._role_changes
+            or self._engine.has_new_install
         )
 
     def take_ready(self) -> Ready:
@@ -356,8 +377,9 @@ class SyncObjCore:
             reads=self._reads,
             failed_reads=self._failed_reads,
             role_changes=self._role_changes,
-            install_from=None,
+            install_from=self._engine.installing if self._engine.has_new_install else None,
         )
+        self._engine.has_new_install = False
         self._taken_committed = self._state.committed
         self._reads, self._failed_reads, self._role_changes = [], [], []
         return ready
@@ -381,6 +403,7 @@ class SyncObjCore:
                 self._reads.append(Read(context, index))
             else:
                 assert isinstance(context, int), "members ask by number"
+                self._engine.tell_committed(asker)
                 state.send(asker, ReadResponse(state.term, context, index))
 
     def _note_role(self) -> None:
@@ -406,7 +429,7 @@ def _begins_later_term(message: Message) -> bool:
     """Whether the engine itself decides what a later term in this message means."""
     if isinstance(message, PreVoteResponse):
         return message.is_granted
-    return isinstance(message, VoteRequest | AppendRequest | Heartbeat | PreVoteRequest)
+    return isinstance(message, VoteRequest | AppendRequest | Heartbeat | InstallRequest | PreVoteRequest)
 
 
 def _is_caught_up(member: Progress, state: CoreState) -> bool:

@@ -159,11 +159,13 @@ def test_bodies_are_slices_of_the_frame() -> None:
 )
 def test_heartbeats_of_many_groups_share_a_frame(rows: list[tuple[int, int, int, int]]) -> None:
     heartbeats = [HeartbeatRow(GroupId(row[0]), Term(row[1]), Index(row[2]), row[3]) for row in rows]
-    found = list(decode_heartbeats(memoryview(encode_heartbeats(heartbeats))))
-    assert found == [(row[0], Heartbeat(Term(row[1]), Index(row[2]), row[3])) for row in rows]
+    found = decode_heartbeats(memoryview(encode_heartbeats(heartbeats)))
+    assert found == heartbeats
+    assert [row.message for row in found] == [Heartbeat(Term(row[1]), Index(row[2]), row[3]) for row in rows]
     responses = [HeartbeatResponseRow(GroupId(row[0]), Term(row[1]), row[3]) for row in rows]
-    answered = list(decode_heartbeat_responses(memoryview(encode_heartbeat_responses(responses))))
-    assert answered == [(row[0], HeartbeatResponse(Term(row[1]), row[3])) for row in rows]
+    answered = decode_heartbeat_responses(memoryview(encode_heartbeat_responses(responses)))
+    assert answered == responses
+    assert [row.message for row in answered] == [HeartbeatResponse(Term(row[1]), row[3]) for row in rows]
 
 
 def test_exact_bytes_of_heartbeats() -> None:
