@@ -10,6 +10,10 @@ from random import Random
 
 import anyio
 
+from gateway.http.app import build_app
+from gateway.http.server import HttpServer
+from gateway.kafka.server import KafkaServer
+from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
@@ -50,6 +54,9 @@ class Life:
     peers: Peers
     host: RaftHost
     node: Node
+    kafka: KafkaServer | None = None
+    http: HttpServer | None = None
+    address: NodeAddress | None = None
 
     @property
     def services(self) -> TimeServices:
@@ -61,8 +68,9 @@ class Life:
 class TimeNodes:
     """Nodes 1 to `count`, founded together."""
 
-    def __init__(self, folder: Path, count: int = 3) -> None:
+    def __init__(self, folder: Path, count: int = 3, *, has_doors: bool = False) -> None:
         self.folder = folder
+        self.has_doors = has_doors
         self.network = Network()
         self.lives: dict[int, Life] = {}
         self.founders = tuple(Peer(NodeId(one), f"disk-{one}") for one in range(1, count + 1))
@@ -96,16 +104,23 @@ class TimeNodes:
             parts=NodeParts(time=lambda made: TimeServices(made, TimeSettings(sealing=sealing), logger=LOG)),
             peers=peers,
         )
-        self.lives[node_id] = Life(links, peers, host, node)
+        life = self.lives[node_id] = Life(links, peers, host, node)
         await peers.start()
         await node.start()
-        await node.register(
-            NodeAddress(node_id=node_id, host="127.0.0.1", kafka_port=9090 + node_id, http_port=8080 + node_id)
-        )
+        kafka_port, http_port = 9090 + node_id, 8080 + node_id
+        if self.has_doors:
+            life.kafka = KafkaServer(node, KafkaSettings())
+            _, kafka_port = await life.kafka.start("127.0.0.1", 0)
+            app = build_app(node, is_ready=lambda: True, render_metrics=lambda: b"", now_ms=wall_ms)
+            life.http = HttpServer(app)
+            _, http_port = await life.http.start("127.0.0.1", 0)
+        life.address = NodeAddress(node_id=node_id, host="127.0.0.1", kafka_port=kafka_port, http_port=http_port)
+        await node.register(life.address)
 
     async def stop(self, node_id: int) -> None:
         """As SIGTERM."""
         life = self.lives.pop(node_id)
+        await self._close_doors(life)
         await life.node.close()
         await life.host.close()
         await life.peers.close()
@@ -113,6 +128,7 @@ class TimeNodes:
     async def kill(self, node_id: int) -> None:
         """Nothing is handed over."""
         life = self.lives.pop(node_id)
+        await self._close_doors(life)
         life.links.break_off()
         await life.services.close()
         await life.node._machinery.stop()
@@ -122,6 +138,16 @@ class TimeNodes:
     async def close(self) -> None:
         for node_id in list(self.lives):
             await self.kill(node_id)
+
+    async def _close_doors(self, life: Life) -> None:
+        if life.kafka is not None and life.http is not None:
+            await life.kafka.close(0)
+            await life.http.close()
+
+    def address(self, node_id: int) -> NodeAddress:
+        address = self.lives[node_id].address
+        assert address is not None, f"node {node_id} is not registered yet"
+        return address
 
     def node(self, node_id: int) -> Node:
         return self.lives[node_id].node
@@ -236,8 +262,8 @@ class TimeNodes:
 
 
 @asynccontextmanager
-async def time_nodes(folder: Path, count: int = 3) -> AsyncIterator[TimeNodes]:
-    nodes = TimeNodes(folder, count)
+async def time_nodes(folder: Path, count: int = 3, *, has_doors: bool = False) -> AsyncIterator[TimeNodes]:
+    nodes = TimeNodes(folder, count, has_doors=has_doors)
     await nodes.start(*range(1, count + 1))
     try:
         yield nodes
