@@ -125,6 +125,8 @@ def sync_all(files: Sequence[DiskFile]) -> None:
 
     On this machine's disk side by side: the device takes their flushes together. Elsewhere one after the other.
     """
+    if not files:
+        return
     others = [_syncers.start(file) for file in files[1:] if isinstance(file, LocalFile)]
     if len(others) != len(files) - 1:
         assert not others, "files of two kinds of disk"

@@ -15,7 +15,7 @@ from .damage import Damage, clear_damage, note_damage
 from .disk import NO_SPACE, DiskFile, sync_all
 from .entries import matches
 from .group_files import ZEROS, GroupFiles
-from .hard_state import HardState
+from .hard_state import HardState, save_all
 from .interfaces import Buffer, GroupId, Index, Term
 from .placed import Cut, PlacedEntry
 from .segments import SegmentPlan
@@ -133,9 +133,8 @@ class LogWriter:
         """Raises: OSError, after which nothing is known about the disk: the node must stop."""
         completions: list[Completion] = []
         states = {job.files.group_id: job for job in jobs if isinstance(job, SaveHardState)}
-        for group_id, job in states.items():
-            job.files.hard_state.save(job.state)
-            completions.append(HardStatePersisted(group_id, job.state))
+        save_all([(job.files.hard_state, job.state) for job in states.values()])
+        completions += [HardStatePersisted(group_id, job.state) for group_id, job in states.items()]
         due: dict[GroupId, GroupFiles] = {}
         for job in jobs:
             if isinstance(job, AppendEntries):
@@ -190,10 +189,7 @@ class LogWriter:
         return last
 
     def _sync(self, written: Sequence[DiskFile]) -> None:
-        if len(written) == 1:
-            written[0].sync()
-        elif written:
-            sync_all(written)
+        sync_all(written)
 
 
 def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedEntry]:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from raft.hard_state import HardState
+from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.segments import read_segment_header
 from raft.writer import (
@@ -19,7 +19,7 @@ from raft.writer import (
     Retry,
 )
 from tests.raft.one_group import OneGroup
-from tests.support.faulty_disk import FaultyDisk
+from tests.support.faulty_disk import FaultyDisk, PowerCutError
 
 
 def test_hard_states_go_to_the_disk_before_entries() -> None:
@@ -35,6 +35,27 @@ def test_hard_states_go_to_the_disk_before_entries() -> None:
     last_state = max(at for at, path in enumerate(paths) if "hard_state" in path)
     first_entry = min(at for at, path in enumerate(paths) if ".log" in path)
     assert last_state < first_entry
+
+
+def test_hard_states_of_several_groups_are_saved_copy_by_copy() -> None:
+    """Whatever call a power cut falls into, each group has a whole copy of its old or its new state."""
+    disk = FaultyDisk()
+    groups = [OneGroup(disk, at) for at in (1, 2, 3)]
+    disk.log.clear()
+    answers = LogWriter().write_round([group.save(4) for group in groups])
+    assert [answer.state.term for answer in answers if isinstance(answer, HardStatePersisted)] == [4, 4, 4]
+    kinds = [kind for kind, _ in disk.log]
+    assert kinds == (["write"] * 3 + ["sync"] * 3) * 2
+    for cut_at in range(12):
+        for seed in range(5):
+            disk = FaultyDisk(seed)
+            groups = [OneGroup(disk, at) for at in (1, 2, 3)]
+            disk.revived(cut_at)
+            with pytest.raises(PowerCutError):
+                LogWriter().write_round([group.save(4) for group in groups])
+            copy = disk.crash(seed)
+            for at in (1, 2, 3):
+                assert HardStateFile(copy, f"/g{at}", GroupId(at)).state.term in {0, 4}
 
 
 def test_a_round_syncs_each_file_once_however_many_entries() -> None:
