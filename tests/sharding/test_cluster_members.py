@@ -9,9 +9,10 @@ from raft.configuration import Peer
 from raft.interfaces import NodeId
 from sharding.catalog import NodeRecord
 from sharding.errors import InvalidRequestError
-from sharding.interfaces import NewTopic
+from sharding.interfaces import Fetched, NewTopic
 from store.batches import Producer
 from tests.support.faulty_disk import FaultyDisk
+from tests.support.node_bench import all_records
 from tests.support.sharding_cluster import ShardingCluster, sharding_cluster
 from tests.support.virtual_loop import run_virtually
 
@@ -213,5 +214,73 @@ def test_a_shard_is_moved_by_hand_a_minority_at_a_time() -> None:
             assert (await cluster.append(topic, b"2")).base_offset == 2
             await cluster.until_equal(shard_id)
             assert not any(member.failures for member in cluster.running)
+
+    run(story())
+
+
+def test_a_leader_with_an_old_catalog_does_not_undo_a_change_of_members() -> None:
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=0) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            (shard_id,) = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            before = cluster.node(1).catalog.shards[shard_id].replicas
+            (new,) = {1, 2, 3, 4} - {*before}
+            stale = next(one for one in before[:2] if one != cluster.node(1).controller_id)
+            leaving = next(one for one in before if one not in {stale, cluster.node(1).controller_id})
+            wanted = tuple(new if one == leaving else one for one in before)
+            # From here on node `stale` hears nothing of the catalog's group.
+            heard = cluster[stale].host._groups.pop(0)
+            leader = (await cluster.until_led(topic)).node_id
+            keeper = next(one for one in before if one not in {stale, leaving})
+            if leader != keeper:
+                await cluster.node(leader).shards[shard_id].group.transfer(NodeId(keeper))
+            await cluster.node(keeper).want_replicas(shard_id, wanted)
+            await cluster.until(lambda: members(cluster, shard_id) == ids(*wanted), what="the change is made")
+            await cluster.node(keeper).shards[shard_id].group.transfer(NodeId(stale))
+            await cluster.until(lambda: cluster.node(stale).shards[shard_id].is_leader)
+            assert cluster.node(stale).catalog.shards[shard_id].replicas == before
+            await asyncio.sleep(10)
+            assert members(cluster, shard_id) == ids(*wanted)
+            cluster[stale].host._groups[0] = heard
+            await asyncio.sleep(10)
+            assert cluster.node(stale).catalog.shards[shard_id].replicas == wanted
+            assert members(cluster, shard_id) == ids(*wanted)
+
+    run(story())
+
+
+def test_a_member_that_gets_the_leaders_files_goes_on_from_them() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            (shard_id,) = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            client = Producer(7, 0, 0)
+            await cluster.append(topic, b"first", producer=client)
+            leader = await cluster.until_led(topic)
+            behind = next(one for one in cluster.members if one != leader.node_id)
+            chain = cluster.node(behind).chain_of(topic, 0)
+            told: list[int] = []
+            cluster.node(behind).shards[shard_id].watch(chain, lambda: told.append(chain.newest.committed_offset))
+            cluster.network.isolate(NodeId(behind))
+            for number in range(60):
+                await cluster.append(topic, b"%d" % number + b"x" * 5_000)
+            for shard in cluster.replicas(shard_id):
+                if shard is not cluster.node(behind).shards[shard_id]:
+                    shard.group.release_before(shard.group.applied)
+                    shard.save_checkpoint()
+            await asyncio.sleep(1)
+            cluster.network.rejoin(NodeId(behind))
+            await cluster.until_equal(shard_id)
+            assert cluster.node(behind).chain_of(topic, 0) is chain, "who holds the chain goes on with it"
+            assert told[-1] == 61
+            assert len(told) < 30, "it was told of the whole, not of each entry"
+            leader = await cluster.until_led(topic)
+            await leader.node.shards[shard_id].group.transfer(NodeId(behind))
+            await cluster.until(lambda: cluster.node(behind).shards[shard_id].is_leader)
+            again = await cluster.append(topic, b"first", producer=client)
+            assert (again.base_offset, again.is_duplicate) == (0, True)
+            fetched = cluster.node(behind).partition(topic, 0).read(60, 100)
+            assert isinstance(fetched, Fetched)
+            assert [row.value[:3] for view in fetched.records for row in all_records(view) if row.value] == [b"59x"]
 
     run(story())
