@@ -37,7 +37,7 @@ from store.events import TIMESTAMP_MS_MAX
 from store.queries import AggregateQuery, EventsQuery
 from store.schema import Schema
 
-from .errors import ClosedError, InsertError, NodeFailedError, QuestionError
+from .errors import ClosedError, DataDirectoryError, InsertError, NodeFailedError, QuestionError
 from .settings import Settings
 from .wiring import Wired, open_directory, wall_ms, wire_node
 
@@ -264,6 +264,9 @@ async def _opened(settings: Settings) -> _Core:
         failed.append(error)
 
     directory = open_directory(settings)
+    if directory.founders != (directory.peer,):
+        directory.close()
+        raise DataDirectoryError(f"{directory.path}: of a node of a cluster: serve it, it cannot be opened alone")
     try:
         wired = wire_node(settings, directory, on_failure)
     except BaseException:

@@ -6,6 +6,7 @@ Precedence: default < TOML file (`--config`) < environment (`TIMESPLIT_…`) < c
 """
 
 import os
+import platform
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -60,10 +61,11 @@ class Settings:
     workers: int = _count(1, "nodes", 1, 64, "nodes started on this machine")
     kafka: str = _text("127.0.0.1:9092", "address of the Kafka listener")
     http: str = _text("127.0.0.1:8080", "address of the HTTP listener")
-    peer: str = _text("127.0.0.1:9192", "address of the listener for other nodes")
+    peer: str = _text("127.0.0.1:9192", "address of the listener for other nodes; a node alone opens it only if given")
     advertise: str = _text("", "host name that clients are told (empty: the listener's host)")
     members: str = _text("", "founding members: 1@HOST:PEERPORT,2@…, the same list on each")
-    join: str = _text("", "peer addresses of a cluster that this node joins")
+    join: str = _text("", "peer addresses of a cluster that this node joins: HOST:PEERPORT,…")
+    meta_engine: str = _text("native", "what the catalog's quorum runs on: native")
 
     auto_create_topics: bool = _flag(
         default=True, reason="a produce or metadata request creates an unknown topic, as Kafka does"
@@ -160,6 +162,13 @@ def load(
             origins[name] = Origin.COMMAND_LINE
     settings = Settings(**values)  # pyright: ignore[reportArgumentType] - each value was checked against its field
     _refuse_what_is_not_built(settings)
+    for name in ("kafka", "http", "peer"):
+        address(cast("str", getattr(settings, name)), name)
+    if settings.members and settings.join:
+        raise SettingsError("members found a cluster, join is for a further node: give one of them")
+    if settings.members and settings.node_id not in members_of(settings):
+        raise SettingsError(f"this is node {settings.node_id}, which members does not name: {settings.members!r}")
+    join_addresses(settings)
     return Loaded(settings, origins)
 
 
@@ -174,6 +183,40 @@ def address(text: str, name: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"{name} must be HOST:PORT, not {text!r}")
     return host.strip("[]"), int(port)
+
+
+def members_of(settings: Settings) -> dict[int, tuple[str, int]]:
+    """Node id -> peer address of each founding member; empty without a list. Raises: SettingsError."""
+    members: dict[int, tuple[str, int]] = {}
+    for entry in _entries(settings.members):
+        number, at, where = entry.partition("@")
+        if not at or not number.isdecimal() or not 0 < int(number) < 2**31:
+            raise SettingsError(f"members must be ID@HOST:PEERPORT,…, not {entry!r}")
+        found = _reachable(where, "members")
+        if int(number) in members or found in members.values():
+            raise SettingsError(f"members names {entry!r} twice")
+        members[int(number)] = found
+    return members
+
+
+def join_addresses(settings: Settings) -> list[tuple[str, int]]:
+    """Raises: SettingsError."""
+    return [_reachable(entry, "join") for entry in _entries(settings.join)]
+
+
+def host_label(settings: Settings) -> str:
+    return settings.host or platform.node()
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",")] if text.strip() else []
+
+
+def _reachable(text: str, name: str) -> tuple[str, int]:
+    host, port = address(text, name)
+    if not port:
+        raise SettingsError(f"{name} must say a port, not {text!r}")
+    return host, port
 
 
 def _read_file(path: Path | None) -> Mapping[str, Value]:
@@ -217,9 +260,5 @@ def _typed(setting: Field[Value], raw: Value) -> Value:
 def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.workers > 1:
         raise SettingsError("--workers above 1 is not built yet: start one node")
-    if settings.members:
-        raise SettingsError("--members is not built yet: this version runs a single node")
-    if settings.join:
-        raise SettingsError("--join is not built yet: this version runs a single node")
-    for name in ("kafka", "http", "peer"):
-        address(cast("str", getattr(settings, name)), name)
+    if settings.meta_engine != "native":
+        raise SettingsError(f"meta_engine must be native, not {settings.meta_engine!r}")

@@ -1,10 +1,10 @@
 """The composition root: which part fulfils which interface. Nothing else in the code base chooses.
 
 DataDirectory ─ RaftHost (disk, writer thread) ─ Node (catalog, shards, groups, time); the doors over it: `doors`.
+Among other nodes, links and calls stand between the directory and the host: `peering`.
 """
 
 import logging
-import platform
 import random
 import time
 import uuid
@@ -16,6 +16,7 @@ from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
 from raft.errors import DataDirectoryError as RaftDirectoryError
+from raft.errors import SingleMemberOnlyError
 from raft.host import RaftHost
 from raft.interfaces import GroupId, NodeId
 from raft.node_files import DataDirectory, open_data_directory
@@ -28,7 +29,8 @@ from sharding.shard import ShardSettings
 from sharding.time_services import TimeServices, TimeSettings
 
 from .errors import DataDirectoryError
-from .settings import Settings
+from .peering import Peering
+from .settings import Settings, host_label
 
 OnFailure = Callable[[GroupId | None, Exception], None]
 
@@ -46,38 +48,64 @@ class Wired:
     host: RaftHost
     node: Node
     time: list[TimeServices]  # one, from the node's start on
+    peering: Peering | None = None
 
     async def start(self) -> None:
         """Raises: errors.DataDirectoryError."""
         try:
+            if self.peering is not None:
+                await self.peering.start()
             await self.node.start()
-        except (RaftDirectoryError, OSError) as error:
+        except (RaftDirectoryError, SingleMemberOnlyError, OSError) as error:
             raise DataDirectoryError(str(error)) from error
+        if self.peering is not None:
+            self.peering.follow(self.node)
 
     async def close(self) -> None:
-        """Commit what is buffered, save checkpoints, close the files, release the directory."""
+        """Commit what is buffered, save checkpoints, hand over leadership, close the files, release the directory."""
         try:
             await self.node.close()
         finally:
             await self.host.close()
+            if self.peering is not None:
+                await self.peering.close()
             self.directory.close()
 
 
 def open_directory(settings: Settings) -> DataDirectory:
-    """Raises: errors.DataDirectoryError."""
+    """That of a node alone, or of one that belongs to a cluster already. Raises: errors.DataDirectoryError."""
+    return _opened(settings, founds_alone=True)
+
+
+def open_directory_of_member(settings: Settings) -> DataDirectory:
+    """That of a node which founds or joins a cluster, unless it has one. Raises: errors.DataDirectoryError."""
+    return _opened(settings, founds_alone=False)
+
+
+def _opened(settings: Settings, *, founds_alone: bool) -> DataDirectory:
     try:
-        return open_data_directory(settings.data, NodeId(settings.node_id))
+        return open_data_directory(settings.data, NodeId(settings.node_id), founds_alone=founds_alone)
     except (RaftDirectoryError, OSError) as error:
         raise DataDirectoryError(str(error)) from error
 
 
-def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailure) -> Wired:
-    """Put a node together; `await wired.start()` opens it. Call inside the event loop that will run it."""
+def raft_settings(settings: Settings) -> RaftSettings:
+    return RaftSettings(segment_bytes=settings.segment_bytes)
+
+
+def wire_node(
+    settings: Settings, directory: DataDirectory, on_failure: OnFailure, peering: Peering | None = None
+) -> Wired:
+    """Put a node together; `await wired.start()` opens it. Call inside the event loop that will run it.
+
+    `peering`: among other nodes; its cluster was found.
+    """
     host = RaftHost(
         LocalDisk(),
         f"{directory.path}/shards",
         Peer(directory.node_id, directory.disk_id),
-        settings=RaftSettings(segment_bytes=settings.segment_bytes),
+        peers=None if peering is None else peering.peers,
+        settings=raft_settings(settings),
         on_failure=on_failure,
     )
     groups = Groups(
@@ -103,7 +131,10 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
             node_id=directory.node_id,
             cluster_id=directory.cluster_id,
             disk_id=directory.disk_id.encode(),
-            host=settings.host or platform.node(),
+            founders=() if peering is None else directory.founders,
+            peer_host="" if peering is None else peering.reachable.host,
+            peer_port=0 if peering is None else peering.reachable.port,
+            host=host_label(settings),
             auto_create_topics=settings.auto_create_topics,
             partitions=settings.partitions,
             shards_per_node=settings.shards_per_node,
@@ -118,8 +149,9 @@ def wire_node(settings: Settings, directory: DataDirectory, on_failure: OnFailur
         random=random.SystemRandom(),
         logger=logging.getLogger("node"),
         parts=NodeParts(groups=groups, time=wire_time),
+        peers=None if peering is None else peering.peers,
     )
-    return Wired(directory, host, node, made)
+    return Wired(directory, host, node, made, peering)
 
 
 def _wire_time(settings: Settings, directory: DataDirectory, node: Node) -> TimeServices:

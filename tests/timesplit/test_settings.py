@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from timesplit.errors import SettingsError
-from timesplit.settings import Origin, Settings, address, load
+from timesplit.settings import Origin, Settings, address, join_addresses, load, members_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -38,13 +38,30 @@ def test_defaults_are_those_of_the_outside_contract() -> None:
         ({"auto_create_topics": "maybe"}, "true or false"),
         ({"kafka": "9092"}, "HOST:PORT"),
         ({"workers": 2}, "not built yet"),
-        ({"members": "1@127.0.0.1:9192"}, "not built yet"),
-        ({"join": "127.0.0.1:9192"}, "not built yet"),
+        ({"members": "2@127.0.0.1:9192"}, "this is node 1, which members does not name"),
+        ({"members": "1@127.0.0.1:0"}, "must say a port"),
+        ({"members": "127.0.0.1:9192"}, "must be ID@HOST:PEERPORT"),
+        ({"members": "0@h:1"}, "must be ID@HOST:PEERPORT"),
+        ({"members": "1@h:1,1@h:2"}, "twice"),
+        ({"members": "1@h:1,2@h:1"}, "twice"),
+        ({"members": "1@h:1,"}, "must be ID@HOST:PEERPORT"),
+        ({"join": "127.0.0.1"}, "HOST:PORT"),
+        ({"join": "a:1,b:0"}, "must say a port"),
+        ({"members": "1@a:1", "join": "a:1"}, "give one of them"),
+        ({"peer": "9192"}, "HOST:PORT"),
+        ({"meta_engine": "other"}, "must be native"),
     ],
 )
 def test_a_bad_setting_is_refused_with_its_reason(options: dict, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load(options, environment={})
+
+
+def test_members_and_seeds_are_read() -> None:
+    settings = load({"members": "2@b:9192, 1@[::1]:1"}, environment={}).settings
+    assert members_of(settings) == {2: ("b", 9192), 1: ("::1", 1)}
+    assert join_addresses(load({"join": "a:1, b:2"}, environment={}).settings) == [("a", 1), ("b", 2)]
+    assert (members_of(Settings()), join_addresses(Settings())) == ({}, [])
 
 
 def test_an_unknown_key_or_a_broken_file_is_refused(tmp_path: Path) -> None:
@@ -66,8 +83,8 @@ def test_addresses() -> None:
 
 
 def test_every_setting_is_acted_on_or_refused() -> None:
-    refused = {"workers", "members", "join"}
-    only_checked = {"peer"}
-    wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in ("wiring", "doors", "lifecycle"))
+    wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in ("wiring", "doors", "lifecycle", "peering"))
     unused = {s.name for s in fields(Settings) if f"settings.{s.name}" not in wired}
-    assert unused == refused | only_checked
+    of_functions = {"host"}
+    refused = {"workers", "meta_engine"}
+    assert unused == refused | of_functions

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from timesplit.settings import Loaded, Settings, Value, load, meaning_of
+from timesplit.settings import Loaded, Origin, Settings, Value, load, meaning_of
 
 
 @click.command(name="serve")
@@ -20,7 +20,7 @@ from timesplit.settings import Loaded, Settings, Value, load, meaning_of
 @click.option("--peer", help="HOST:PORT of the listener for other nodes (default 127.0.0.1:9192).")
 @click.option("--advertise", help="Host name that clients are told.")
 @click.option("--members", help="Founding members of a cluster: 1@HOST:PEERPORT,2@…")
-@click.option("--join", help="Peer addresses of the cluster to join.")
+@click.option("--join", help="Peer addresses of the cluster to join: HOST:PEERPORT,…")
 @click.option("--print-config", "is_print", is_flag=True, help="Show every setting with its source, and end.")
 def command(config: Path | None, *, is_print: bool, **options: Value | None) -> int:
     """Run a node: Kafka and HTTP listeners over one data directory."""
@@ -32,7 +32,7 @@ def command(config: Path | None, *, is_print: bool, **options: Value | None) -> 
     gc.disable()
     from timesplit.lifecycle import serve
 
-    return serve(loaded.settings)
+    return serve(loaded.settings, is_peer_given=loaded.origins["peer"] is not Origin.DEFAULT)
 
 
 def _print_settings(loaded: Loaded) -> None:
