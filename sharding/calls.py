@@ -14,7 +14,7 @@ from raft.interfaces import Buffer, NodeId
 
 
 class CallKind(IntEnum):
-    """Kinds 32-47 are those of this module, 48-63 those of history (`copies`) and of inserts (`forwarding`)."""
+    """Kinds 32-47 are those of this module, 48-63 those of `copies`, `forwarding` and `group_list`."""
 
     PROPOSE = 32
     AWAIT_TOPIC = 33
@@ -23,6 +23,7 @@ class CallKind(IntEnum):
     FETCH_RUN = 48
     COPY_SPLIT = 49
     APPEND_BATCH = 50
+    LIST_GROUPS = 51
 
 
 CallHandler = Callable[[Peer, memoryview], Awaitable[Sequence[Buffer]]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from store.queries import AggregateQuery, EventsQuery
     from store.schema import Schema
 
-    from .coordinators.interfaces import GroupsApi
+    from .coordinators.interfaces import GroupDescription, GroupsApi
 
 NO_WATERMARK = None
 
@@ -386,6 +386,10 @@ class NodeApi(Protocol):
 
     def stream(self, name: str) -> StreamApi:
         """Raises: UnknownTopicError, InvalidRequestError (a view), NotReplicatedHereError."""
+        ...
+
+    async def all_groups(self) -> list[GroupDescription]:
+        """The groups of every node that answers within a second; `groups.list()` has those of this one."""
         ...
 
     async def allocate_producer_id(self) -> int: ...

@@ -39,7 +39,7 @@ from .catalog_commands import (
 )
 from .commands.command import Command
 from .coordinators.groups import Groups
-from .coordinators.interfaces import GroupsApi
+from .coordinators.interfaces import GroupDescription, GroupsApi
 from .coordinators.slots import slot_of
 from .errors import (
     CoordinatorNotAvailableError,
@@ -54,6 +54,7 @@ from .errors import (
     UnknownTopicIdError,
 )
 from .forwarding import Forwarding
+from .group_list import GroupList
 from .interfaces import (
     Appended,
     ClusterDescription,
@@ -139,6 +140,7 @@ class Node:
         self._producer_ids = range(0)
         self._time: TimeServices | None = None
         self._forwarding = Forwarding(self, peers)
+        self._group_list = GroupList(lambda: self._groups, peers, logger=logger)
         self._behind_as_of: dict[int, tuple[int, frozenset[int]]] = {}
 
     # Life.
@@ -393,6 +395,9 @@ class Node:
         if record is None:
             raise CoordinatorNotAvailableError(f"the {kind} slot of {key!r} has no leader now")
         return _address_of(record)
+
+    async def all_groups(self) -> list[GroupDescription]:
+        return await self._group_list.all()
 
     async def cluster(self) -> ClusterDescription:
         return await self._machinery.view.describe(self.cluster_id, self.node_id, self._catalog.nodes)

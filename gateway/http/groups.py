@@ -16,7 +16,7 @@ class Groups:
 
     async def list_groups(self, request: Request) -> Response:
         del request
-        return JSONResponse({"groups": [_summary(group) for group in self.node.groups.list()]})
+        return JSONResponse({"groups": [_summary(group) for group in await self.node.all_groups()]})
 
     async def describe(self, request: Request) -> Response:
         group_id = request.path_params["group"]

@@ -86,6 +86,45 @@ async def test_kafka_clients_go_to_the_leaders_and_find_the_new_ones(tmp_path: P
             assert partition.leader != lost
 
 
+def grouped(address: str, topic: str, group: str, count: int) -> list[bytes]:
+    """As a member of a group, committed at the end."""
+    consumer = Consumer(
+        {"bootstrap.servers": address, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    try:
+        consumer.subscribe([topic])
+        found: list[bytes] = []
+        for _ in range(300):
+            if len(found) == count:
+                break
+            message = consumer.poll(0.1)
+            if message is not None and message.error() is None:
+                found.append(message.value())
+        consumer.commit(asynchronous=False)
+        return sorted(found)
+    finally:
+        consumer.close()
+
+
+async def test_groups_are_coordinated_on_all_nodes_and_told_by_each(tmp_path: Path) -> None:
+    async with time_nodes(tmp_path, has_doors=True) as nodes, httpx.AsyncClient(timeout=30) as client:
+        await nodes.create(**CONFIGS)
+        values = [b'{"n":%d}' % number for number in range(12)]
+        await in_thread(lambda: produced(bootstrap(nodes, 1), "t", values))
+        groups = [f"group{number}" for number in range(4)]
+        for number, group in enumerate(groups):
+            address = bootstrap(nodes, number % 3 + 1)
+            found = await in_thread(lambda address=address, group=group: grouped(address, "t", group, 12))
+            assert found == sorted(values)
+        coordinators = {nodes.node(1).coordinator_of("group", group).node_id for group in groups}
+        assert len(coordinators) > 1
+        for node_id in nodes.lives:
+            url = f"http://127.0.0.1:{nodes.address(node_id).http_port}/api/v1/groups"
+            assert [group["group"] for group in (await client.get(url)).json()["groups"]] == groups
+            described = await client.get(f"{url}/group0", follow_redirects=True)
+            assert [row["lag"] for row in described.json()["offsets"]] == [0, 0, 0]
+
+
 async def test_http_answers_on_every_node_and_sends_on_what_is_the_leaders(tmp_path: Path) -> None:
     async with time_nodes(tmp_path, has_doors=True) as nodes, httpx.AsyncClient(timeout=30) as client:
 

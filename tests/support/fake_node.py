@@ -486,6 +486,9 @@ class FakeNode:
     def stream(self, name: str) -> object:
         raise NotImplementedError
 
+    async def all_groups(self) -> list[GroupDescription]:
+        return self.groups.list()
+
     async def allocate_producer_id(self) -> int:
         self.producer_ids += 1
         return self.producer_ids

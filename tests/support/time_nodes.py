@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from uuid import uuid4
 
 import anyio
 
@@ -21,6 +22,8 @@ from raft.host import RaftHost
 from raft.interfaces import NodeId
 from raft.peers import Peers
 from raft.settings import RaftSettings
+from sharding.coordinators.groups import Groups
+from sharding.coordinators.values import GroupLimits
 from sharding.errors import NotLeaderError, OffsetNotAvailableError, SealingError, ShardingError, TimedOutError
 from sharding.inserts import Inserts, NewRecord
 from sharding.interfaces import EventsAnswer, NewTopic, NodeAddress, PartitionApi, SplitDescription, Topic
@@ -101,7 +104,16 @@ class TimeNodes:
             now_ms=wall_ms,
             random=Random(node_id * 1000 + self._turns),
             logger=LOG,
-            parts=NodeParts(time=lambda made: TimeServices(made, TimeSettings(sealing=sealing), logger=LOG)),
+            parts=NodeParts(
+                groups=Groups(
+                    limits=GroupLimits(initial_rebalance_delay_ms=0),
+                    clock=LoopClock(),
+                    wall_ms=wall_ms,
+                    new_id=lambda: str(uuid4()),
+                    logger=LOG,
+                ),
+                time=lambda made: TimeServices(made, TimeSettings(sealing=sealing), logger=LOG),
+            ),
             peers=peers,
         )
         life = self.lives[node_id] = Life(links, peers, host, node)
