@@ -37,7 +37,6 @@ from .barriers import Asked, Barriers
 from .hardened import CANDIDATE, ENGINE_MESSAGES, LEADER, HardenedSyncObj
 from .journal import LogJournal
 
-STAND_WITHIN = 3
 READ_ROUNDS_MAX = 4
 
 
@@ -165,9 +164,14 @@ class SyncObjCore:
         self._settle()
 
     def on_peer_down(self, node: NodeId, now_ms: int) -> None:
-        if node == self._engine.known_leader() and self._engine.may_stand():
-            self._engine.stand_soon(now_ms, STAND_WITHIN * self._state.timings.heartbeat_ms)
+        self._now_ms = now_ms
+        if node == self._engine.known_leader():
+            voters = sorted(voter for voter in self._state.memberships.voters if voter != node)
+            me = self._state.node_id
+            place = (voters.index(me) + self.term) % len(voters) if me in voters else 0
+            self._engine.lose_leader(now_ms, place * self._state.timings.heartbeat_ms)
         self._engine.disconnect(node, now_ms)
+        self._engine.tick(now_ms)
         self._settle()
 
     # Messages

@@ -10,27 +10,28 @@ What is replaced, because stock loses acknowledged writes (`tests/raft/conforman
 - votes are a set of voters (`_is_new_vote`); a member with a damaged log neither votes nor stands until it is whole;
 - an election is tried before a term is begun (pre-vote), and who hears its leader takes no part in one;
 - the members are those of the configuration entries in the log, forwards and backwards (`configure`);
-- entries leave in batches, in a window (`take_appends`); no snapshot, no fork, no pickle.
+- entries leave in batches, in a window (`take_appends`); who needs what is released fetches files: no fork, no pickle.
 
 Messages are those of `messages`; what must wait for the disk is held back by `core`.
 """
 
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from pysyncobj import SyncObj, SyncObjConf
+from pysyncobj import SyncObj
 from pysyncobj.node import Node
-from pysyncobj.transport import Transport
 
-from ..core_state import CoreState, Timings
-from ..entries import HEADER_BYTES, Entry
+from ..core_state import CoreState
+from ..entries import Entry
+from ..following import Install
 from ..interfaces import Index, NodeId, Term
 from ..messages import (
     AppendRequest,
     AppendResponse,
     Heartbeat,
     HeartbeatResponse,
+    InstallRequest,
+    InstallResponse,
     Message,
     PreVoteRequest,
     PreVoteResponse,
@@ -41,7 +42,9 @@ from ..messages import (
 from ..progress import Progress, ProgressState
 from .clocks import make_current
 from .journal import LogJournal
+from .library import NoPoller, Outlet, library_settings
 from .private_names import check_library
+from .sending import Sending
 
 check_library()
 
@@ -55,6 +58,8 @@ ENGINE_MESSAGES = (
     AppendRequest,
     AppendResponse,
     Heartbeat,
+    InstallRequest,
+    InstallResponse,
     TimeoutNow,
 )
 
@@ -67,21 +72,25 @@ class HardenedSyncObj(SyncObj):
         self._state = state
         self._journal = journal
         self._random = random
+        self._sending = Sending(state)
         self._node = Node(state.node_id)
         self._members: dict[Node, Progress] = {}
         self._configured = Index(-1)
         self._votes: set[NodeId] = set()
         self._pre_votes: set[NodeId] = set()
         self._is_transfer = False
+        self._ask_due_ms = 0
         self._heard_ms = -NEVER
         self._asked = Index(0)
         self._forget_verified()
         self._is_beat_due = False
+        self.installing: Install | None = None
+        self.has_new_install = False
         self.is_damaged = is_damaged
         self.now_ms = now_ms
         self._enter(now_ms)
-        super().__init__(self._node, (), _settings(state.timings), transport=_Outlet(self))
-        self._poller = _NoPoller()
+        super().__init__(self._node, (), library_settings(state.timings), transport=Outlet(self))
+        self._poller = NoPoller()
         self._SyncObj__raftLog = journal
         self._SyncObj__raftCurrentTerm = journal.getCurrentTerm()
         self._SyncObj__votedForNodeId = journal.getVotedForNodeId()
@@ -119,7 +128,7 @@ class HardenedSyncObj(SyncObj):
         return [self._members[node] for node in sorted(self._members, key=_id_of)]
 
     def may_stand(self) -> bool:
-        return self._state.memberships.is_voter and not self.is_damaged
+        return self._state.memberships.is_voter and not self.is_damaged and self.installing is None
 
     def due_ms(self) -> int:
         """When `tick` has something to do: the heartbeat, or the election."""
@@ -136,6 +145,8 @@ class HardenedSyncObj(SyncObj):
                 self._postpone_election()
             elif self._SyncObj__raftElectionDeadline < self.now_s and not self._is_transfer and self._members:
                 self._ask_before()
+            elif self.now_ms >= self._ask_due_ms:
+                self._ask_again()
         self._onTick(0.0)
         self._note_committed()
 
@@ -153,12 +164,13 @@ class HardenedSyncObj(SyncObj):
         self._enter(now_ms)
         self._SyncObj__raftElectionDeadline = -1.0
 
-    def stand_soon(self, now_ms: int, within_ms: int) -> None:
-        """The leader's connection is closed: no need to wait for its silence, but not all at the same moment."""
+    def lose_leader(self, now_ms: int, stand_in_ms: int) -> None:
+        """Its connection is closed: no need to wait for its silence, nor to protect it."""
         self._enter(now_ms)
-        self._SyncObj__raftElectionDeadline = min(
-            self._SyncObj__raftElectionDeadline, self.now_s + self.draw() * within_ms / 1_000
-        )
+        self._SyncObj__raftLeader = None
+        if self.may_stand():
+            due_s = self.now_s + stand_in_ms / 1_000
+            self._SyncObj__raftElectionDeadline = min(self._SyncObj__raftElectionDeadline, due_s)
 
     def connect(self, node_id: NodeId, now_ms: int) -> None:
         """What was under way to it before is gone."""
@@ -197,10 +209,23 @@ class HardenedSyncObj(SyncObj):
         self._postpone_election()
         self._SyncObj__raftLeader = None
         self._pre_votes = {self._state.node_id}
-        tail = self._state.tail
-        request = PreVoteRequest(Term(self._state.term + 1), tail.last_term, tail.last)
+        self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Requests and answers may be lost, and a member may only just have started."""
+        state, tail = self._state, self._state.tail
+        self._ask_due_ms = self.now_ms + state.timings.heartbeat_ms
+        request: PreVoteRequest | VoteRequest
+        if self._pre_votes:
+            request, answered = PreVoteRequest(Term(state.term + 1), tail.last_term, tail.last), self._pre_votes
+        elif self.is_in(CANDIDATE):
+            request = VoteRequest(state.term, tail.last_term, tail.last, self._is_transfer)
+            answered = self._votes
+        else:
+            return
         for node in sorted(self._SyncObj__otherNodes, key=_id_of):
-            self._state.send(node.id, request)
+            if node.id not in answered:
+                state.send(node.id, request)
 
     def _on_pre_vote(self, voter: NodeId, message: PreVoteResponse) -> None:
         memberships = self._state.memberships
@@ -231,39 +256,53 @@ class HardenedSyncObj(SyncObj):
         self._enter(now_ms)
         node = Node(sender)
         match message:
-            case PreVoteRequest():
-                is_granted = message.term > self._state.term and not self._is_protected()
-                is_granted = is_granted and self._may_vote_for(message)
-                term = message.term if is_granted else self._state.term
-                self._state.send(sender, PreVoteResponse(term, is_granted))
-            case PreVoteResponse():
-                self._on_pre_vote(sender, message)
-            case VoteRequest():
-                self._on_vote_request(node, message)
-            case VoteResponse():
-                if message.is_granted and message.term == self._state.term and self._is_new_vote(sender):
-                    self._votes.add(sender)
-                    self._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": message.term})
             case AppendRequest():
                 self._on_append_request(node, message)
             case AppendResponse():
                 self._on_append_response(node, message)
             case Heartbeat():
-                self._on_heartbeat(node, message)
+                if self._hear(node, message, HeartbeatResponse(self._state.term, 0), message.committed):
+                    self._state.send(sender, HeartbeatResponse(self._state.term, message.round))
+            case InstallRequest():
+                if self._hear(node, message, HeartbeatResponse(self._state.term, 0), Index(0)):
+                    self._on_install_request(node, message)
+            case InstallResponse():
+                self._on_install_response(node, message)
+            case _:
+                self._receive_about_election(node, message)
+        self.configure()
+        self._note_committed()
+
+    def _receive_about_election(self, node: Node, message: Message) -> None:
+        match message:
+            case PreVoteRequest():
+                is_granted = message.term > self._state.term and not self._is_protected()
+                is_granted = is_granted and self._may_vote_for(message)
+                term = message.term if is_granted else self._state.term
+                self._state.send(node.id, PreVoteResponse(term, is_granted))
+            case PreVoteResponse():
+                self._on_pre_vote(node.id, message)
+            case VoteRequest():
+                self._on_vote_request(node, message)
+            case VoteResponse():
+                if message.is_granted and message.term == self._state.term and self._is_new_vote(node.id):
+                    self._votes.add(node.id)
+                    self._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": message.term})
             case TimeoutNow():
-                if self.may_stand():
-                    self._is_transfer = message.term == self._state.term
+                if self.may_stand() and message.term == self._state.term and self.is_in(FOLLOWER):
+                    self._is_transfer = True
                     self._SyncObj__onMessageReceived(node, {"type": "timeout_now", "term": message.term})
                     self._onTick(0.0)
             case _:
                 raise AssertionError(f"{type(message).__name__} is not for this engine")
-        self.configure()
-        self._note_committed()
 
     def _on_vote_request(self, node: Node, message: VoteRequest) -> None:
-        if message.term < self._state.term:
-            self._state.send(node.id, VoteResponse(self._state.term, is_granted=False))
-        elif self.is_damaged or (message.term > self._state.term and self._is_protected() and not message.is_transfer):
+        state = self._state
+        if message.term < state.term:
+            state.send(node.id, VoteResponse(state.term, is_granted=False))
+        elif message.term == state.term and state.hard_state.vote == node.id and not self.is_in(LEADER):
+            state.send(node.id, VoteResponse(state.term, is_granted=True))  # `SyncObj` would say it only once
+        elif self.is_damaged or (message.term > state.term and self._is_protected() and not message.is_transfer):
             pass
         else:  # learners vote, too: one may have been promoted without having heard of it
             wanted = {"type": "request_vote", "term": message.term}
@@ -275,46 +314,40 @@ class HardenedSyncObj(SyncObj):
 
     def _on_append_request(self, node: Node, message: AppendRequest) -> None:
         state = self._state
-        if message.term < state.term:
-            state.send(node.id, AppendResponse(state.term, True, message.prev_index, message.round))
+        refusal = AppendResponse(state.term, True, message.prev_index, message.round)
+        if not self._hear(node, message, refusal, Index(0)) or self.installing is not None:
             return
-        assert not (self.is_in(LEADER) and message.term == state.term), f"a second leader in term {state.term}"
         self._leader_committed = message.committed
-        self._heard_ms = self.now_ms
-        self._pre_votes.clear()
-        end = Index(message.prev_index + len(message.entries))
-        heard: dict[str, Any] = {
-            "type": "append_entries",
-            "term": message.term,
-            "commit_index": self._clamped(message.committed, end),
-        }
         self._asked = message.prev_index
+        end = Index(message.prev_index + len(message.entries))
         unknown = self._unknown_part(message)
-        if unknown is None:
-            # Without a place for entries `SyncObj` takes over leader, term and commit index, and leaves the log alone.
-            self._SyncObj__onMessageReceived(node, heard)
+        if unknown is not None:
+            prev_index, prev_term, entries = unknown
+            rows = [(entry, entry.index, entry.term) for entry in entries]
+            place = {"prevLogIdx": prev_index, "prevLogTerm": prev_term, "entries": rows}
+            heard = {"type": "append_entries", "term": message.term}
+            commit_index = self._clamped(message.committed, end)
+            self._SyncObj__onMessageReceived(node, heard | place | {"commit_index": commit_index})
+        else:
+            self._hear(node, message, refusal, self._clamped(message.committed, end))
             self._SyncObj__sendNextNodeIdx(node, nextNodeIdx=end + 1, success=True)
-            return
-        prev_index, prev_term, entries = unknown
-        rows = [(entry, entry.index, entry.term) for entry in entries]
-        self._SyncObj__onMessageReceived(
-            node, heard | {"prevLogIdx": prev_index, "prevLogTerm": prev_term, "entries": rows}
-        )
 
-    def _on_heartbeat(self, node: Node, message: Heartbeat) -> None:
-        """Leaders of the other engine say so little when there is nothing to send."""
+    def _hear(self, node: Node, message: Message, answer: Message, committed: Index) -> bool:
+        """The leader of this term, or of a later one, speaks; one of an earlier term is answered, and False."""
         state = self._state
         if message.term < state.term:
-            state.send(node.id, HeartbeatResponse(state.term, 0))
-            return
+            state.send(node.id, answer)
+            return False
+        assert not (self.is_in(LEADER) and message.term == state.term), f"a second leader in term {state.term}"
         self._heard_ms = self.now_ms
         self._pre_votes.clear()
         if message.term > state.term:
             self._SyncObj__setCurrentTerm(message.term, None)
-        committed = self._clamped(message.committed, self._verified)
-        heard = {"type": "append_entries", "term": message.term, "commit_index": committed}
+        # Without a place for entries `SyncObj` takes over leader, term and commit index, and leaves the log alone.
+        commit_index = self._clamped(committed, self._verified)
+        heard = {"type": "append_entries", "term": message.term, "commit_index": commit_index}
         self._SyncObj__onMessageReceived(node, heard)
-        state.send(node.id, HeartbeatResponse(state.term, message.round))
+        return True
 
     def _unknown_part(self, message: AppendRequest) -> tuple[Index, Term, list[Entry]] | None:
         """Behind which entry of ours what begins that we do not hold; None: we hold all of it."""
@@ -361,6 +394,35 @@ class HardenedSyncObj(SyncObj):
         self._verified = self._state.committed
         self._leader_committed = Index(0)
 
+    def _on_install_request(self, node: Node, message: InstallRequest) -> None:
+        state, index = self._state, message.index
+        if index <= state.committed or (index <= state.tail.last and self._journal.holds(index, message.index_term)):
+            if index <= state.tail.persisted:
+                state.send(node.id, InstallResponse(state.term, index))
+        elif self.installing is None:
+            self.installing, self.has_new_install = Install(node.id, index, message.index_term), True
+
+    def on_installed(self, index: Index) -> None:
+        """The log ends there now, durable and committed."""
+        self.installing = None
+        self._verified = max(self._verified, index)
+        self._SyncObj__raftCommitIndex = self._SyncObj__raftLastApplied = index
+        self.configure()
+        self._note_committed()
+        leader = self._SyncObj__raftLeader
+        if leader is not None:
+            self._state.send(leader.id, InstallResponse(self._state.term, index))
+
+    def _on_install_response(self, node: Node, message: InstallResponse) -> None:
+        member = self._members.get(node)
+        if member is None or not self.is_in(LEADER) or message.term != self._state.term:
+            return
+        self._note_heard(node, member)
+        if member.state is ProgressState.INSTALL and message.index <= self._state.tail.last:
+            member.match = max(member.match, message.index)
+            self._SyncObj__raftMatchIndex[node] = member.match
+            member.probe_from(Index(message.index + 1))
+
     def _own_durable(self) -> Index:
         return self._state.tail.persisted
 
@@ -368,13 +430,14 @@ class HardenedSyncObj(SyncObj):
         member = self._members.get(node)
         if member is None or not self.is_in(LEADER) or not self._is_of_this_term(message):
             return
-        member.heard_ms = self.now_ms
-        self._SyncObj__lastResponseTime[node] = self.now_s
+        self._note_heard(node, member)
+        if member.state is ProgressState.INSTALL:
+            return
         if message.is_rejected:
             if member.state is ProgressState.PROBE and message.index != member.next - 1:
                 return  # the answer to an older question
             # It may have come back with less than it had acknowledged: what it lacks counts no more.
-            agreed = Index(max(min(member.next - 2, message.hint_index), self._state.tail.floor))
+            agreed = Index(max(min(member.next - 2, message.hint_index), self._state.tail.floor - 1, 0))
             member.match = min(member.match, agreed)
             self._SyncObj__raftMatchIndex[node] = member.match
             member.probe_from(Index(agreed + 1))
@@ -383,6 +446,10 @@ class HardenedSyncObj(SyncObj):
         member.on_accepted(message.index)
         self._SyncObj__raftMatchIndex[node] = member.match
         self._onTick(0.0)
+
+    def _note_heard(self, node: Node, member: Progress) -> None:
+        member.heard_ms = self.now_ms
+        self._SyncObj__lastResponseTime[node] = self.now_s
 
     def _is_of_this_term(self, message: AppendResponse) -> bool:
         return message.term == self._state.term
@@ -405,32 +472,13 @@ class HardenedSyncObj(SyncObj):
         is_beat_due, self._is_beat_due = self._is_beat_due, False
         for node in sorted(self._members, key=_id_of):
             if node in self._SyncObj__connectedNodes:
-                self._send_appends(self._members[node], is_beat_due=is_beat_due)
+                self._sending.send(self._members[node], self.now_ms, is_beat_due=is_beat_due)
 
-    def _send_appends(self, member: Progress, *, is_beat_due: bool) -> None:
-        state, timings = self._state, self._state.timings
-        first = max(member.next, state.log.first_index)
-        if member.state is ProgressState.PROBE:
-            # One request at a time until the member has agreed to one; the next beat repeats what may be lost.
-            if is_beat_due or not member.is_paused:
-                member.is_paused = True
-                is_behind = first <= state.log.last_index
-                self._send_append(
-                    member, first, state.log.entries(first, timings.append_bytes_max) if is_behind else ()
-                )
-            return
-        while first <= state.log.last_index and member.in_flight_bytes < timings.window_bytes:
-            entries = state.log.entries(first, timings.append_bytes_max)
-            self._send_append(member, first, entries)
-            member.on_sent(entries[-1].index, sum(HEADER_BYTES + entry.size for entry in entries))
-            first, is_beat_due = member.next, False
-        if is_beat_due:  # it also finds out what was lost on the way
-            self._send_append(member, first, ())
-
-    def _send_append(self, member: Progress, first: Index, entries: Sequence[Entry]) -> None:
-        state, before = self._state, Index(first - 1)
-        request = AppendRequest(state.term, before, state.tail.term(before), state.committed, 0, entries)
-        state.send(member.node_id, request)
+    def tell_committed(self, node_id: NodeId) -> None:
+        """So that a member can apply what its read waits for before the next heartbeat."""
+        member = self._members.get(Node(node_id))
+        if member is not None:
+            self._sending.tell_committed(member)
 
     # Members, terms, roles
 
@@ -449,6 +497,7 @@ class HardenedSyncObj(SyncObj):
             member = known.get(node)
             if member is None or member.disk_id != peer.disk_id:
                 member = Progress(peer.node_id, peer.disk_id, Index(self._state.tail.last + 1), self.now_ms)
+                self._SyncObj__onNodeConnected(node)  # until we hear that it is not: the links were there before us
             member.is_voter = peer.node_id in memberships.voters
             self._members[node] = member
         self._SyncObj__otherNodes = {node for node, member in self._members.items() if member.is_voter}
@@ -463,7 +512,22 @@ class HardenedSyncObj(SyncObj):
         """As far as `SyncObj` counts and our own disk has it: what is counted so is on a majority of the disks."""
         state = self._state
         committed = min(Index(self._SyncObj__raftCommitIndex), self._own_durable())
+        if self.is_in(LEADER) and not state.memberships.is_voter:
+            # `SyncObj` counts itself always; one that has removed itself does not count.
+            matches = sorted(member.match for member in self._members.values() if member.is_voter)
+            committed = min(committed, matches[(len(matches) - 1) // 2])
         state.commit_to(committed)
+        if self.is_in(LEADER) and not state.memberships.is_voter and state.memberships.index <= state.committed:
+            self._hand_over_for_good()
+
+    def _hand_over_for_good(self) -> None:
+        """It is no voter any more, and that is committed: the voter that has most goes on."""
+        voters = [member for member in self.progress() if member.is_voter]
+        best = max(voters, key=lambda member: member.match)
+        self._state.send(best.node_id, TimeoutNow(self._state.term))
+        self._SyncObj__setState(FOLLOWER)
+        self._SyncObj__raftLeader = None
+        self._postpone_election()
 
     def _SyncObj__onBecomeLeader(self) -> None:  # noqa: N802 - replaces the library's
         for node, member in self._members.items():
@@ -504,35 +568,3 @@ class HardenedSyncObj(SyncObj):
 
 def _id_of(node: Node) -> NodeId:
     return node.id
-
-
-def _settings(timings: Timings) -> SyncObjConf:
-    election_s = timings.election_ms / 1_000
-    return SyncObjConf(
-        autoTick=False,
-        pollerType="poll",
-        raftMinTimeout=election_s,
-        raftMaxTimeout=2 * election_s,
-        connectionTimeout=2 * election_s,
-        appendEntriesPeriod=timings.heartbeat_ms / 1_000,
-        leaderFallbackTimeout=election_s,
-        commandsQueueSize=1,
-        dynamicMembershipChange=False,
-    )
-
-
-class _Outlet(Transport):
-    def __init__(self, member: HardenedSyncObj) -> None:
-        super().__init__(None, None, None)
-        self._member = member
-
-    def send(self, node: Node, message: dict[str, Any]) -> bool:
-        self._member.send(node.id, message)
-        return True
-
-
-class _NoPoller:
-    """In place of the library's own wait for sockets."""
-
-    def poll(self, timeout: float) -> None:
-        pass

@@ -3,15 +3,12 @@
 Each takes the engine and raises AssertionError (a `ViolationError`, or what the engine itself finds) if it succeeds.
 """
 
-from collections.abc import Callable
 from itertools import pairwise
 
 from raft.interfaces import NodeId, Role, Term
 from raft.messages import TimeoutNow
 
-from .world import Core, World
-
-Engine = Callable[..., Core]
+from .world import Engine, World
 
 
 def _led_by_one(engine: Engine, count: int = 3, spare: int = 0, world: type[World] = World) -> World:

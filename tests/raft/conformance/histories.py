@@ -1,9 +1,8 @@
 """Random histories of one group: proposals, reads and faults by turns, then everything heals and must go on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from .world import Core, ViolationError, World
+from .world import Engine, ViolationError, World
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Outcome:
 
 def run(
     seed: int,
-    engine: Callable[..., Core],
+    engine: Engine,
     faults: Faults = ALL,
     *,
     steps: int = 600,

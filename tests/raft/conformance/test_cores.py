@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from . import attacks
-from .attacks import Engine
 from .histories import ALL, CHANGES, CUTS_ONLY, DAMAGE, DOUBLES, Faults, run
 from .mutants import (
     AcknowledgesUndurable,
@@ -20,9 +19,9 @@ from .mutants import (
     VotesDamaged,
     on,
 )
-from .world import HARDENED, NATIVE, Core
+from .world import HARDENED, NATIVE, Engine, mixed
 
-ENGINES = pytest.mark.parametrize("engine", [HARDENED, NATIVE], ids=["pysyncobj", "native"])
+ENGINES = pytest.mark.parametrize("engine", [HARDENED, NATIVE, mixed], ids=["pysyncobj", "native", "mixed"])
 FAULTS = pytest.mark.parametrize(
     "faults", [CUTS_ONLY, ALL, DAMAGE, CHANGES, DOUBLES], ids=["cuts", "all", "damage", "changes", "doubles"]
 )
@@ -32,20 +31,20 @@ SEEDS = 10
 @ENGINES
 @FAULTS
 @pytest.mark.parametrize("count", [3, 5])
-def test_nothing_acknowledged_is_lost_in_random_histories(engine: type[Core], faults: Faults, count: int) -> None:
+def test_nothing_acknowledged_is_lost_in_random_histories(engine: Engine, faults: Faults, count: int) -> None:
     for seed in range(SEEDS if count == 3 else SEEDS // 3):
         outcome = run(seed, engine, faults, count=count)
         assert outcome.acknowledged > 0, f"seed {seed}: nothing was checked"
 
 
 @ENGINES
-def test_a_single_member_loses_nothing(engine: type[Core]) -> None:
+def test_a_single_member_loses_nothing(engine: Engine) -> None:
     for seed in range(SEEDS):
         assert run(seed, engine, count=1).acknowledged > 0
 
 
 @ENGINES
-def test_a_seed_replays_its_history(engine: type[Core]) -> None:
+def test_a_seed_replays_its_history(engine: Engine) -> None:
     assert run(7, engine) == run(7, engine)
     assert run(7, engine).trace != run(8, engine).trace
 
@@ -75,7 +74,7 @@ NAMES = [attack.__name__ for attack, _ in ATTACKS]
 
 @ENGINES
 @pytest.mark.parametrize("attack", [*(attack for attack, _ in ATTACKS), attacks.founding_members_come_back])
-def test_an_attack_fails(attack: Callable[[Engine], None], engine: type[Core]) -> None:
+def test_an_attack_fails(attack: Callable[[Engine], None], engine: Engine) -> None:
     assert not is_broken(attack, engine)
 
 

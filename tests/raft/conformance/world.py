@@ -21,8 +21,16 @@ from raft.messages import Message
 from raft.syncobj.core import SyncObjCore
 
 Core = RaftCore | SyncObjCore
+Engine = Callable[..., Core]
 NATIVE: type[RaftCore] = RaftCore
 HARDENED: type[SyncObjCore] = SyncObjCore
+
+
+def mixed(config: CoreConfig, *arguments: object) -> Core:
+    """Every second node is on the other engine."""
+    return (NATIVE if config.node_id % 2 else HARDENED)(config, *arguments)  # pyright: ignore[reportArgumentType] - handed through
+
+
 TIMINGS = Timings(heartbeat_ms=50, election_ms=250, window_bytes=2_000, append_bytes_max=300)
 
 
@@ -249,7 +257,7 @@ class World:
     forgets_configurations = False
     """For a mutant: a member starts with the founding configuration, whatever its log says."""
 
-    def __init__(self, seed: int, engine: Callable[..., Core], count: int = 3, spare: int = 0) -> None:
+    def __init__(self, seed: int, engine: Engine, count: int = 3, spare: int = 0) -> None:
         self.rng = random.Random(seed)
         self.engine = engine
         self.now_ms = 1_000
