@@ -29,7 +29,7 @@ def no_two_values_at_one_offset(history: History) -> Iterator[str]:
     for seen in history.seen:
         for offset, value in seen.records:
             yield from meet(seen.place, offset, value, f"in a fetch from node {seen.node_id} at {seen.end_s:.3f} s")
-    for place, records in history.final.items():
+    for place, records in [*history.final.items(), *history.views.items()]:
         for offset, value in records:
             yield from meet(place, offset, value, "in the final read")
     for node_id, place, records in history.replicas:
@@ -50,7 +50,7 @@ def no_acknowledged_record_is_lost(history: History) -> Iterator[str]:
 
 def no_read_record_is_gone(history: History) -> Iterator[str]:
     """What one fetch has shown stays (offsets are checked elsewhere)."""
-    for place, records in history.final.items():
+    for place, records in [*history.final.items(), *history.views.items()]:
         end = records[-1][0] + 1 if records else 0
         most = max((seen.records[-1][0] for seen in history.seen if seen.place == place and seen.records), default=-1)
         if most >= end:
@@ -73,6 +73,23 @@ def each_value_stands_once(history: History) -> Iterator[str]:
             if value in first:
                 yield f"duplicate: {value!r} of {_name(place)} at offsets {first[value]} and {offset}"
             first.setdefault(value, offset)
+
+
+def views_show_each_event_once(history: History) -> Iterator[str]:
+    """After all is final, a view by event time has exactly what its topic has."""
+    for place, records in history.views.items():
+        topic = place[0].split(".__")[0]
+        if place[0].endswith(".__ticks"):
+            continue
+        partitions = [place] if ".keyed" in place[0] else [one for one in history.final if one[0] == topic]
+        wanted = sorted(value for one in partitions for _, value in history.final[topic, one[1]])
+        shown = sorted(value for _, value in records)
+        if shown != wanted and not (".keyed" in place[0] and set(shown) < set(wanted)):
+            missing, more = set(wanted) - set(shown), set(shown) - set(wanted)
+            yield (
+                f"view {_name(place)}: {len(shown)} events of {len(wanted)}; lacks {sorted(missing)[:3]}, has "
+                f"{sorted(more)[:3]}"
+            )
 
 
 def nothing_appears_that_nobody_sent(history: History) -> Iterator[str]:
@@ -166,6 +183,14 @@ def watermarks_cover_acknowledgements(history: History) -> Iterator[str]:
                     )
 
 
+def leader_epochs_never_fall(history: History) -> Iterator[str]:
+    """Along a partition: each batch carries the epoch of the leader that admitted it."""
+    for place, epochs in history.epochs.items():
+        for (_, before), (offset, after) in pairwise(sorted(epochs.items())):
+            if after < before:
+                yield f"leader epoch fell: {_name(place)} from {before} to {after} at offset {offset}"
+
+
 def registers_are_linearizable(history: History) -> Iterator[str]:
     for name, operations in history.registers.items():
         if (problem := linearizable(operations)) is not None:
@@ -197,10 +222,12 @@ CHECKERS: Sequence[Callable[[History], Iterable[str]]] = (
     offsets_have_no_gaps,
     each_value_stands_once,
     nothing_appears_that_nobody_sent,
+    views_show_each_event_once,
     each_producer_keeps_its_order,
     acknowledgements_follow_real_time,
     watermarks_never_fall,
     watermarks_cover_acknowledgements,
+    leader_epochs_never_fall,
     registers_are_linearizable,
     queries_see_what_was_acknowledged,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 from raft.configuration import Peer
 from raft.interfaces import NodeId
 from raft.settings import RaftSettings
-from store.batches import records, split_batches
+from store.batches import split_batches
 
 from .history import Place
 from .network import Network
@@ -13,6 +13,7 @@ from .options import Options
 from .process import KAFKA_PORT, NodeOptions, NodeProcess, Phase
 from .sockets import Sockets
 from .witness import Witness
+from .workloads import decoded
 from .world import World
 
 
@@ -74,8 +75,7 @@ class Cluster:
                 views = shard.read_batches(split, offset, 1 << 20)
                 for view in views:
                     for position, header in split_batches(view):
-                        rows = records(view[position : position + header.length_bytes])
-                        found += [(row.offset, row.value or b"") for row in rows]
+                        found += decoded(bytes(view[position : position + header.length_bytes]))
                 assert found, f"{place} has nothing at {offset}"
                 assert found[-1][0] >= offset, f"{place} does not go on from {offset}"
                 offset = found[-1][0] + 1

@@ -10,6 +10,10 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from raft.checkpoint import read_checkpoint_or_none
+from raft.errors import RaftError
+from raft.interfaces import GroupId
+from raft.segments import PAGE_BYTES
 from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
 
 from .world import World
@@ -38,14 +42,37 @@ class SimDisk(FaultyDisk):
         return [f"{directory}/{name}" for directory, found in sorted(self._seen.items()) for name in sorted(found)]
 
     def flip(self, path: str, rng: random.Random) -> int | None:
-        """One bit of what was ever written into the file; returns its position. Zeros were never written."""
+        """One bit of what was ever written into the file; returns its position.
+
+        Not in entries below the checkpoint: a start does not read them (README, Limits), so damage there is found only
+        when somebody needs them.
+        """
         content = self.content(path)
-        end = len(content.rstrip(b"\0"))
-        if not end:
+        allowed = [(0, len(content.rstrip(b"\0")))]
+        if path.endswith(".log"):
+            cold_end = self._cold_end(path)
+            allowed = [(0, min(allowed[0][1], PAGE_BYTES)), (max(PAGE_BYTES, cold_end), allowed[0][1])]
+        allowed = [(first, end) for first, end in allowed if first < end]
+        if not allowed:
             return None
-        at = rng.randrange(end)
+        at = rng.randrange(*rng.choice(allowed))
         content[at] ^= 1 << rng.randrange(8)
         return at
+
+    def _cold_end(self, path: str) -> int:
+        """Where in this segment the part begins that a start reads."""
+        directory, _, name = path.rpartition("/")
+        try:
+            checkpoint = read_checkpoint_or_none(self, directory, GroupId(int(directory.rpartition("/")[2])))
+        except RaftError:
+            return 0
+        if checkpoint is None:
+            return 0
+        last = checkpoint.facts.segments[-1] if checkpoint.facts.segments else None
+        first_index = int(name.removesuffix(".log"))
+        if last is None or first_index > last.first_index:
+            return 0
+        return last.end_position if first_index == last.first_index else 1 << 62
 
 
 __all__ = ["FaultyFile", "PowerCutError", "SimDisk", "SimRunner", "Threads"]

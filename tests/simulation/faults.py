@@ -48,6 +48,7 @@ class Nemesis:
             process.keeps_running = True  # also one that is being stopped now
             process.disk.no_space.clear()
             process.disk.cut_at = None
+            process.wall_skew_ms = 0  # a watermark never passes its leader's clock for long
             process.resume()
             if process.life is not None:
                 process.life.threads.slowness = 1.0
@@ -99,7 +100,7 @@ class Nemesis:
 
     def _wall_clock_jump(self) -> bool:
         process = self.random.choice(self.cluster.processes)
-        process.wall_skew_ms = self.random.choice([-1, 1]) * self.random.choice([100, 5_000, 3_600_000])
+        process.wall_skew_ms = self.random.choice([-1, 1]) * self.random.choice([100, 5_000, 1_800_000])
         return True
 
     def _slow_disk(self) -> bool:

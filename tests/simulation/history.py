@@ -63,6 +63,7 @@ class History:
     counted: list[Counted] = field(default_factory=list[Counted])
     created: dict[str, float] = field(default_factory=dict[str, float])
     final: dict[Place, list[tuple[int, bytes]]] = field(default_factory=dict[Place, list[tuple[int, bytes]]])
+    views: dict[Place, list[tuple[int, bytes]]] = field(default_factory=dict[Place, list[tuple[int, bytes]]])
     epochs: dict[Place, dict[int, int]] = field(default_factory=dict[Place, dict[int, int]])
     replicas: list[tuple[int, Place, list[tuple[int, bytes]]]] = field(
         default_factory=list[tuple[int, Place, list[tuple[int, bytes]]]]

@@ -77,6 +77,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._count = 0
         self._heard_at_s = 0.0
         self._keep: list[object] = []
+        # As `anyio.run` leaves it for everything that a process begins itself; threads have a context of their own.
+        self._context = Context()
+        self._context.run(sniffio.current_async_library_cvar.set, "asyncio")
 
     def __repr__(self) -> str:
         return f"<loop of {self.name}>"
@@ -147,7 +150,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
 
     def start(self, work: Coroutine[object, object, T]) -> "asyncio.Task[T]":
         """A task of this process, begun from outside."""
-        return self.create_task(work)
+        return self._context.run(self.create_task, work)
 
     # What runs in the process calls
 
@@ -155,6 +158,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return self._timeline.now
 
     def call_soon(self, callback: Callable[..., object], *args: object, context: Context | None = None):
+        if context is None and not self.is_turning:
+            context = self._context
         handle = events.Handle(callback, args, self, context)
         if not self.is_dead:
             self._ready.append(handle)
@@ -163,6 +168,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return handle
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: object, context: Context | None = None):
+        if context is None and not self.is_turning:
+            context = Context()
         handle = events.Handle(callback, args, self, context)
         now = self._timeline.now
         self._heard_at_s = max(self._heard_at_s, now + self.thread_s * self._timeline.draw())

@@ -61,7 +61,7 @@ def draw(seed: int, **fixed: object) -> Options:
         "seconds": random.uniform(2.0, 5.0),
         "producers": random.choice([1, 2, 3]),
         "inflight": random.choice([1, 2, 5]),
-        "produce_s": random.choice([0.02, 0.05, 0.1]),
+        "produce_s": random.choice([0.04, 0.1, 0.2]),
         "consumers": random.choice([1, 2]),
         "committers": random.choice([0, 2, 3]),
         "partitions": random.choice([1, 2, 3]),

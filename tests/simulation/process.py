@@ -233,7 +233,7 @@ class NodeProcess:
         life = self.life
         if life is not None and self.is_up:
             self.world.trace("stop", self.node_id)
-            life.loop.call_soon_threadsafe(lambda: life.loop.create_task(self._stop(life)))
+            life.loop.start(self._stop(life))
 
     # Inside its loop
 
@@ -359,6 +359,9 @@ class NodeProcess:
         await asyncio.sleep(life.threads.delay_s())
         self.world.counts["merges"] += 1
         paths = sorted({part.path for part in job.slices})
+        return self._merged(job, paths)
+
+    def _merged(self, job: MergeJob, paths: Sequence[str]) -> SplitManifest:
         for path in paths:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_bytes(self.disk.read(path))

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,18 +19,29 @@ import anyio
 import anyio.to_thread
 
 from .checkers import check
-from .client import Client
+from .client import Client, GoneError
 from .cluster import Cluster
 from .engines import ENGINES, SimulationStuckError
 from .faults import Nemesis
 from .history import History, Place
 from .options import Options, draw
+from .streams import SCHEMA, Asker, disagreements, view_places
 from .workloads import Committer, Consumer, Creator, Producer, Workload, create_topic, read_all
 from .world import World
 
 BOOT_S = 30.0
 HEAL_S = 30.0
+FAULTS = (AssertionError, LookupError, TypeError, ValueError, AttributeError, RuntimeError)
+_FROZEN: list[bool] = []
 PROBLEMS_MAX = 20
+STREAM_CONFIGS = {
+    "schema": SCHEMA.schema_text(),
+    "aggregates": SCHEMA.aggregates_text(),
+    "lateness_ms": "150",
+    "idle_ms": "300",
+    "tick_ms": "100",
+    "split_ms": "1000",
+}
 
 
 @dataclass(slots=True)
@@ -57,13 +69,18 @@ def simulate(
     unraisable = sys.unraisablehook
     # Tasks of dead processes are thrown away in the middle of what they did.
     sys.unraisablehook = lambda _: None
-    gc.collect()
+    if not _FROZEN:
+        _FROZEN.append(True)
+        gc.collect()
+        gc.freeze()  # modules and the like stay; only what a history leaves behind is looked through
     gc.disable()
     try:
         return _simulated(seed, engine, draw(seed, **fixed), echo)
     finally:
         gc.enable()
-        gc.collect()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gc.collect()
         sys.unraisablehook = unraisable
 
 
@@ -109,7 +126,9 @@ class Story:
         self.options = options
         self.history = history
         self.cluster = Cluster(world, options, folder)
-        self.places: list[Place] = [("t", partition) for partition in range(options.partitions)]
+        topics = ("t", "s") if options.has_streams else ("t",)
+        self.places: list[Place] = [(name, partition) for name in topics for partition in range(options.partitions)]
+        self.view_places = view_places("s", options.partitions) if options.has_streams else []
         self._workloads: list[Workload] = []
 
     async def tell(self) -> None:
@@ -120,6 +139,8 @@ class Story:
             return
         reader = self._client("reader")
         await self._told(reader, lambda: create_topic(reader, "t", self.options.partitions))
+        if self.options.has_streams:
+            await self._told(reader, lambda: create_topic(reader, "s", self.options.partitions, **STREAM_CONFIGS))
         self._begin_work()
         nemesis = Nemesis(self.cluster, self.options)
         await nemesis.run(self.options.seconds)
@@ -150,6 +171,8 @@ class Story:
             "register operations": sum(map(len, self.history.registers.values())),
             "frames": self.cluster.network.frame_count,
             "entries applied": self.cluster.witness.apply_count,
+            "queries": len(self.history.counted),
+            "events in views": sum(map(len, self.history.views.values())),
             "logs compared": self.cluster.witness.checked_logs,
         }
 
@@ -161,10 +184,19 @@ class Story:
         for i in range(options.producers):
             client = self._client(f"p{i}")
             self._workloads.append(
-                Producer(client, history, self.places, mean_s=options.produce_s, inflight=options.inflight)
+                Producer(
+                    client,
+                    history,
+                    self.places,
+                    mean_s=options.produce_s,
+                    inflight=options.inflight,
+                    spread_ms=400 if options.has_streams else 0,
+                )
             )
         for i in range(options.consumers):
-            self._workloads.append(Consumer(self._client(f"c{i}"), history, self.places, mean_s=0.05))
+            self._workloads.append(
+                Consumer(self._client(f"c{i}"), history, [*self.places, *self.view_places], mean_s=0.05)
+            )
         for i in range(options.committers):
             name = "alone" if i == 0 else "shared"
             self._workloads.append(
@@ -173,6 +205,8 @@ class Story:
         if options.topics_created:
             names = [f"more{i}" for i in range(options.topics_created)]
             self._workloads.append(Creator(self._client("admin"), history, names, mean_s=0.5))
+        if options.has_streams:
+            self._workloads.append(Asker(self._client("asker"), history, self.cluster, "s", mean_s=0.1))
         for workload in self._workloads:
             workload.begin()
 
@@ -180,14 +214,20 @@ class Story:
         for place in self.places:
             epochs = self.history.epochs.setdefault(place, {})
             self.history.final[place] = await read_all(reader, place, epochs)
-        await reader.refresh(*self.history.created)
-        missing = [name for name in self.history.created if (name, 0) not in reader.leaders]
-        if missing:
-            await reader.pause()
-            await reader.refresh(*missing)
-            missing = [name for name in missing if (name, 0) not in reader.leaders]
-            if missing:
-                self.world.problem(f"topics {missing} were created, and are not there or not led")
+        wanted = sum(len(self.history.final[place]) for place in self.places if place[0] == "s")
+        for place in self.view_places:
+            # All events become final by and by: nothing holds the watermark when nobody produces.
+            while True:
+                self.history.views[place] = await read_all(reader, place, {})
+                if place[0] != "s.__time" or len(self.history.views[place]) >= wanted:
+                    break
+                await asyncio.sleep(0.2)
+        for name in self.history.created:
+            while (name, 0) not in reader.leaders:
+                try:
+                    await reader.leader(name, 0)
+                except GoneError:
+                    await reader.pause()
 
     async def _compare_replicas(self) -> None:
         """All replicas have the same, soon; and no two logs contradict each other."""
@@ -211,6 +251,9 @@ class Story:
                 if (found := self.cluster.replica(process, place)) is not None:
                     self.history.replicas.append((process.node_id, place, found))
         self.cluster.witness.compare_logs(usable)
+        if self.options.has_streams:
+            for text in disagreements(self.cluster, "s"):
+                self.world.problem(text)
 
     async def _told(self, client: Client, work: Callable) -> None:
         """Run something in a client's loop, and wait for it here."""
@@ -220,7 +263,7 @@ class Story:
             done.append(client.loop.create_task(work()))
 
         client.loop.call_soon(begin)
-        while not done or not done[0].done():
+        while not done or not done[0].done():  # noqa: ASYNC110 - of another loop
             await asyncio.sleep(0.01)
         done[0].result()
 
@@ -278,7 +321,7 @@ class _Faults(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         self._world.trace("log", record.name, type(error).__name__)
-        if isinstance(error, AssertionError | LookupError | TypeError | ValueError | AttributeError | RuntimeError):
+        if isinstance(error, FAULTS):
             text = "".join(traceback.format_exception(error)[-3:])
             self._world.problem(f"{record.name}: {record.getMessage()}: {text}")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gateway.wire.error_codes import ErrorCode
 from gateway.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
@@ -17,7 +18,7 @@ from gateway.wire.messages.offset_commit import (
 from gateway.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
 from gateway.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from store.batches import Producer as ProducerStamp
-from store.batches import build, records, split_batches
+from store.batches import build, check, records, split_batches
 from store.events import Record
 
 from .client import Client, GoneError
@@ -227,11 +228,18 @@ async def fetch(
     found: list[tuple[int, bytes]] = []
     view = memoryview(bytes(data.records or b""))
     for position, header in split_batches(view):
-        rows = records(view[position : position + header.length_bytes])
-        found += [(row.offset, row.value or b"") for row in rows if row.offset >= offset]
+        rows = decoded(bytes(view[position : position + header.length_bytes]))
+        found += [row for row in rows if row[0] >= offset]
         if epochs is not None:
-            epochs |= dict.fromkeys((row.offset for row in rows), header.leader_epoch)
+            epochs |= dict.fromkeys((row[0] for row in rows), header.leader_epoch)
     return Seen(place, node_id, epoch, start_s, client.world.now, offset, data.high_watermark, tuple(found))
+
+
+@lru_cache(maxsize=1 << 14)
+def decoded(batch: bytes) -> tuple[tuple[int, bytes], ...]:
+    """(offset, value) of each record; all replicas and all fetches show the same bytes. Checks the CRC."""
+    check(batch)
+    return tuple((row.offset, row.value or b"") for row in records(batch))
 
 
 class Committer(Workload):

@@ -1,0 +1,290 @@
+"""Bugs planted into whole nodes: the simulator must find each, within a stated number of seeds.
+
+A mutant is a patch of production classes for the time of some histories, with the faults that it needs to matter.
+`python -m tests.simulation --mutants` says after how many seeds each was found.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from gateway.kafka.connection import Connection
+from raft.candidacy import Candidacy
+from raft.following import Following
+from raft.group import Group
+from raft.hard_state import HardState, HardStateFile
+from raft.leadership import Leadership
+from raft.voting import Voting
+from raft.writer import LogWriter
+from sharding.shard import Shard
+from sharding.write_split import SplitState, WriteSplit
+
+from .run import Outcome, simulate
+
+Planted = AbstractContextManager[object]
+POWER = {"power cut": 1.0, "power cut of all": 1.0, "power cut inside a disk call": 1.0}
+LEADERS = {"kill": 1.0, "isolate": 2.0, "pause": 1.0, "split": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`seeds_max`: how many seeds it may take to find it; `fixed`: options of its histories."""
+
+    name: str
+    plant: Callable[[], Planted]
+    seeds_max: int
+    fixed: dict[str, object]
+
+
+def hunt(
+    mutant: Mutant, first_seed: int = 0, engine: str = "seeded", seeds_max: int | None = None
+) -> tuple[int, Outcome] | None:
+    """How many seeds it took, and what was found; None: not found."""
+    for count in range(1, (seeds_max or mutant.seeds_max) + 1):
+        with mutant.plant():
+            outcome = simulate(first_seed + count - 1, engine, **mutant.fixed)
+        if not outcome.is_clean:
+            return count, outcome
+    return None
+
+
+def acknowledged_before_it_is_durable() -> Planted:
+    return patch.object(LogWriter, "_sync", lambda _self, _files: None)
+
+
+def vote_not_persisted() -> Planted:
+    """The term is written, and the vote in it is not: after a restart the member votes again."""
+
+    def save(self: HardStateFile, state: HardState) -> None:
+        real(self, HardState(state.term, None))
+        self.state = state
+
+    real = HardStateFile.save
+    return patch.object(HardStateFile, "save", save)
+
+
+def old_term_committed_by_counting() -> Planted:
+    """The no-op of a new term is not waited for. Source: Raft paper, figure 8."""
+
+    def commit(self: Leadership, now_ms: int) -> bool:
+        index, self.no_op = self.no_op, 0
+        try:
+            return real(self, now_ms)
+        finally:
+            self.no_op = index
+
+    real = Leadership.commit
+    return patch.object(Leadership, "commit", commit)
+
+
+def acknowledged_entries_truncated() -> Planted:
+    """A follower's log ends where the request ends, as in many a first attempt."""
+
+    def fit_in(self: Following, request):
+        end = real(self, request)
+        if end is not None and max(end, self._state.committed) < self._state.tail.last:
+            self.verified = min(self.verified, max(end, self._state.committed))
+            self._cut(max(end, self._state.committed))
+        return end
+
+    real = Following._fit_in
+    return patch.object(Following, "_fit_in", fit_in)
+
+
+def stale_read() -> Planted:
+    """The leader answers reads without asking the others whether it still leads."""
+
+    async def read_barrier(self: Group):
+        if self._core.role.value == "leader":
+            return self.applied
+        return await real(self)
+
+    real = Group.read_barrier
+    return patch.object(Group, "read_barrier", read_barrier)
+
+
+def votes_for_anybody() -> Planted:
+    """The log of a candidate is not compared with one's own: who lacks acknowledged entries is elected."""
+    return patch.object(Voting, "_may_vote_for", lambda *_: True)
+
+
+def elected_by_a_minority() -> Planted:
+    def is_won(self: Candidacy) -> bool:
+        return True
+
+    return patch.object(Candidacy, "is_won", property(is_won))
+
+
+def admission_not_rebuilt() -> Planted:
+    """A new leader goes on with the offsets that it admitted in an earlier term."""
+    return patch.object(Shard, "_rebuild_admission", lambda _self: None)
+
+
+def producers_lost_at_failover() -> Planted:
+    def reset(self: WriteSplit) -> None:
+        self.forget_producers()
+        real(self)
+
+    real = WriteSplit.reset_admission
+    return patch.object(WriteSplit, "reset_admission", reset)
+
+
+def producers_not_in_the_checkpoint() -> Planted:
+    """What an `Open` or a checkpoint hands over forgets who has written."""
+
+    def handed_over(self: WriteSplit, term: int, epochs_added: int) -> SplitState:
+        import msgspec
+
+        return msgspec.structs.replace(real(self, term, epochs_added), producers=())
+
+    real = WriteSplit.handed_over
+    return patch.object(WriteSplit, "handed_over", handed_over)
+
+
+def leader_epoch_falls() -> Planted:
+    """Epochs count down from somewhere; the assertion that would notice goes with it."""
+
+    def append(self: Shard, chain, batch, header, **rest):
+        split = chain.splits[-1]
+        base, split.epoch_base = split.epoch_base, split.epoch_base - 2 * (self.term - split.open_term) + 100
+        split.epochs.clear()
+        try:
+            return real(self, chain, batch, header, **rest)
+        finally:
+            split.epoch_base = base
+
+    def commit(self: WriteSplit, append, segment, position):
+        self.epochs.clear()
+        return real_commit(self, append, segment, position)
+
+    real, real_commit = Shard.append, WriteSplit.commit
+    stack = ExitStack()
+    stack.enter_context(patch.object(Shard, "append", append))
+    stack.enter_context(patch.object(WriteSplit, "commit", commit))
+    return stack
+
+
+def answers_reordered() -> Planted:
+    """An answer is sent when it is there, whatever was asked before."""
+
+    def answered(self: Connection, context) -> None:
+        self._unanswered.remove(context)
+        self._unanswered.appendleft(context)
+        real(self, context)
+
+    real = Connection.answered
+    return patch.object(Connection, "answered", answered)
+
+
+def answered_before_commit() -> Planted:
+    """A batch is acknowledged when its leader has it on its disk, as with acks=1."""
+
+    def append(self: Shard, chain, batch, header, *, least_ms, acks, on_done):
+        return real(self, chain, batch, header, least_ms=least_ms, acks=1, on_done=on_done)
+
+    real = Shard.append
+    return patch.object(Shard, "append", append)
+
+
+MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "acknowledged before it is durable",
+        acknowledged_before_it_is_durable,
+        10,
+        {"has_streams": False, "faults": POWER},
+    ),
+    Mutant(
+        "vote not persisted",
+        vote_not_persisted,
+        40,
+        {"nodes": 3, "has_streams": False, "faults": {"kill all": 3.0, "kill": 2.0}, "fault_s": 0.2, "seconds": 5.0},
+    ),
+    Mutant(
+        "old term committed by counting",
+        old_term_committed_by_counting,
+        100,
+        {"nodes": 5, "has_streams": False, "faults": LEADERS | POWER, "fault_s": 0.2, "seconds": 5.0},
+    ),
+    Mutant(
+        "acknowledged entries truncated",
+        acknowledged_entries_truncated,
+        100,
+        {
+            "nodes": 3,
+            "has_streams": False,
+            "faults": {"wild network": 3.0, "slow network": 1.0, "slow disk": 1.0, "kill": 1.0, "pause": 1.0},
+            "fault_s": 0.2,
+            "seconds": 5.0,
+        },
+    ),
+    Mutant(
+        "stale read",
+        stale_read,
+        40,
+        {
+            "nodes": 3,
+            "committers": 3,
+            "producers": 1,
+            "has_streams": False,
+            "faults": {"pause": 3.0},
+            "fault_s": 0.4,
+            "seconds": 5.0,
+        },
+    ),
+    Mutant(
+        "votes for anybody",
+        votes_for_anybody,
+        40,
+        {"nodes": 3, "has_streams": False, "faults": LEADERS | {"slow disk": 1.0}, "fault_s": 0.2, "seconds": 5.0},
+    ),
+    Mutant(
+        "elected by a minority",
+        elected_by_a_minority,
+        40,
+        {"nodes": 3, "has_streams": False, "faults": LEADERS, "fault_s": 0.2},
+    ),
+    Mutant(
+        "admission not rebuilt",
+        admission_not_rebuilt,
+        40,
+        {
+            "nodes": 3,
+            "has_streams": False,
+            "faults": LEADERS,
+            "produce_s": 0.02,
+            "inflight": 5,
+            "fault_s": 0.2,
+            "seconds": 5.0,
+        },
+    ),
+    Mutant(
+        "producers lost at a failover",
+        producers_lost_at_failover,
+        10,
+        {"nodes": 3, "has_streams": False, "faults": LEADERS | {"break client connections": 1.0}},
+    ),
+    Mutant(
+        "producers not in the checkpoint",
+        producers_not_in_the_checkpoint,
+        40,
+        {
+            "nodes": 1,
+            "checkpoint_bytes": 2048,
+            "produce_s": 0.02,
+            "inflight": 5,
+            "has_streams": False,
+            "faults": {"kill": 3.0, "stop": 2.0, "break client connections": 3.0},
+            "fault_s": 0.2,
+            "seconds": 5.0,
+        },
+    ),
+    Mutant("leader epoch falls", leader_epoch_falls, 10, {"nodes": 3, "has_streams": False, "faults": LEADERS}),
+    Mutant(
+        "answers reordered",
+        answers_reordered,
+        5,
+        {"nodes": 3, "inflight": 5, "partitions": 3, "has_streams": False, "faults": LEADERS},
+    ),
+    Mutant("answered before commit", answered_before_commit, 10, {"nodes": 3, "has_streams": False, "faults": LEADERS}),
+)
