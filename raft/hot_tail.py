@@ -6,6 +6,8 @@ from .entries import HEADER_BYTES
 from .interfaces import Index
 from .placed import PlacedEntry
 
+INDEX_MAX = Index((1 << 64) - 1)
+
 
 class HotTail:
     """Entries without gap up to the log's last one. `bytes_max` bounds only what is durable: that may be let go."""
@@ -18,6 +20,11 @@ class HotTail:
 
     def __contains__(self, index: Index) -> bool:
         return index in self._entries
+
+    @property
+    def first_index(self) -> Index:
+        """Of the entries here; if there are none, behind all that ever was."""
+        return self._first if self._entries else INDEX_MAX
 
     def get_or_none(self, index: Index) -> PlacedEntry | None:
         return self._entries.get(index)

@@ -8,14 +8,16 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
+from crc32c import crc32c
+
 from .checkpoint import CheckpointFacts, to_facts
 from .disk import Disk
-from .entries import HEADER_BYTES, PREFIX, Entry, EntryHeader, EntryKind, is_intact, read_header_or_none
+from .entries import HEADER, HEADER_BYTES, PREFIX, Entry, EntryHeader, read_header_or_none
 from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
 from .interfaces import GroupId, Index, Place, Term
 from .placed import Cut, PlacedEntry
-from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
+from .segments import KINDS, PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 from .settings import MIB
 
 # What a follower within its window still lacks; an entry that is let go is read from the page cache.
@@ -156,7 +158,6 @@ class SegmentLog:
 
     def become(self, reopened: "SegmentLog") -> None:
         """Go on as the log of the same group that was opened anew, with other files."""
-        assert (reopened._directory, reopened._group_id) == (self._directory, self._group_id), "another group's log"
         vars(self).update(vars(reopened))
 
     def release_before(self, index: Index) -> None:
@@ -192,15 +193,17 @@ class SegmentLog:
         """From `first` to the end of its segment, or to what is hot."""
         segment = self._by_first[self.segment_of(first)]
         view = self._view(segment.first_index)
-        index, position = first, self._position_of(first)
-        while index <= segment.last_index and index not in self.hot:
-            header = self._header(segment, view, index, position)
-            if not is_intact(view, position, header):
-                raise CorruptLogError(self.segment_path(segment.first_index), "was intact once", index)
-            start, end = position + HEADER_BYTES, position + PREFIX.size + header.length
-            head = bytes(view[position:start])
-            yield Entry(header.term, index, EntryKind(header.kind), header.body_bytes, (view[start:end],), head)
-            index, position = Index(index + 1), end
+        position, end = self._position_of(first), segment.end_position
+        last = min(segment.last_index, self.hot.first_index - 1)
+        header_at = HEADER.unpack_from
+        for index in range(first, last + 1):
+            length, crc, term, found, kind, _version = header_at(view, position)
+            checked, body, follows = position + PREFIX.size, position + HEADER_BYTES, position + PREFIX.size + length
+            if found != index or not body <= follows <= end or crc32c(view[checked:follows]) != crc:
+                raise CorruptLogError(self.segment_path(segment.first_index), "was intact once", Index(index))
+            head = bytes(view[position:body])
+            yield Entry(term, Index(index), KINDS[kind], follows - body, (view[body:follows],), head)
+            position = follows
 
     def _position_of(self, index: Index) -> int:
         """Where the entry's header begins."""
