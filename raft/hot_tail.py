@@ -45,6 +45,10 @@ class HotTail:
 
     def let_go(self, durable: Index) -> None:
         """Forget the oldest of what is durable, until the rest fits."""
+        if not self.bytes_max and durable >= self._first + len(self._entries) - 1:
+            self._entries.clear()
+            self._bytes = 0
+            return
         while self._bytes > self.bytes_max and self._first <= durable and self._entries:
             self._forget(self._first)
             self._first = Index(self._first + 1)
