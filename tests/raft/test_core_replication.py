@@ -237,7 +237,7 @@ def test_one_request_carries_everything_since_the_last_one_to_everybody() -> Non
 
 
 def test_requests_follow_each_other_without_waiting_up_to_the_window() -> None:
-    cores = group(1, 2, 3, timings=Timings(append_bytes_max=100, window_bytes=300))
+    cores = group(1, 2, 3, timings=Timings(append_bytes_max=160, window_bytes=300))
     leader = cores.elect(1)
     first = leader.log.last_index + 1
     for _ in range(20):

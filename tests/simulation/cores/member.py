@@ -7,7 +7,7 @@ from random import Random
 from raft.configuration import Configuration, Peer, decode_configuration
 from raft.core import RaftCore
 from raft.core_state import CoreConfig, Timings
-from raft.entries import Entry, EntryKind
+from raft.entries import HEADER_BYTES, Entry, EntryKind
 from raft.following import Install
 from raft.hard_state import NOTHING, HardState
 from raft.interfaces import Index, NodeId, Role, Term
@@ -39,7 +39,7 @@ class SimLog:
         position, size = first - self.first_index, 0
         assert position >= 0, f"{first} is released"
         for end in range(position, len(self.held)):
-            size += self.held[end].size
+            size += HEADER_BYTES + self.held[end].size
             if size > bytes_max and end > position:
                 return self.held[position:end]
         return self.held[position:]
