@@ -6,7 +6,7 @@ Every node looks at the groups that it leads, once a second and whenever the cat
   since) the group changes. It does so by one voter at a time; who joins first catches up, who is on another disk first
   leaves.
 - They are, and the preferred leader is another live node that has caught up: leadership is handed to it, if nothing
-  of that kind happened here for `balance_ms`.
+  of that kind happened here for `balance_ms`, and this node has led for as long.
 
 The leader of the catalog also replaces nodes that were not heard of for `replace_after_ms`, one shard at a time, and
 only where a majority of the replicas is live: another node becomes wanted in the place of the dead one.
@@ -70,6 +70,8 @@ class Membership:
         self._changing: dict[int, asyncio.Task[None]] = {}
         self._transfer: asyncio.Task[None] | None = None
         self._balanced_at = 0.0
+        # Shard -> the term in which it is led here, and since when.
+        self._led: dict[int, tuple[int, float]] = {}
         # When this node last saw others go, and when it began to look.
         self._seen_live: dict[int, float] = {}
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +79,16 @@ class Membership:
     def start(self) -> None:
         self._balanced_at = self._now()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="membership")
+
+    async def hand_over(self) -> None:
+        """Give the leadership of every group to whoever is furthest, because this node goes; within an election or two.
+
+        Nothing is moved by this node any more.
+        """
+        await self.close()
+        shards = (self._around.catalog_shard, *self._around.shards.values())
+        led = [(shard, node) for shard in shards if (node := _furthest_or_none(shard)) is not None]
+        await asyncio.gather(*(self._hand_over(shard, node) for shard, node in led))
 
     async def close(self) -> None:
         tasks = [one for one in (self._task, self._transfer, *self._changing.values()) if one is not None]
@@ -205,7 +217,13 @@ class Membership:
     # Leader balance.
 
     def _balance(self) -> None:
-        if not self._balance_s or self._now() - self._balanced_at < self._balance_s:
+        now = self._now()
+        for shard in self._around.shards.values():
+            if not shard.is_leader:
+                self._led.pop(shard.shard_id, None)
+            elif self._led.get(shard.shard_id, (-1, now))[0] != shard.term:
+                self._led[shard.shard_id] = shard.term, now
+        if not self._balance_s or now - self._balanced_at < self._balance_s:
             return
         if self._transfer is not None and not self._transfer.done():
             return
@@ -220,6 +238,9 @@ class Membership:
         """Whom a shard that is led here goes to, if it should and can."""
         record = self._around.catalog.shards.get(shard.shard_id)
         if not shard.is_leader or record is None or record.replicas[0] == self._around.node_id:
+            return None
+        if self._now() - self._led[shard.shard_id][1] < self._balance_s:
+            # It may have been handed over on purpose: the other node goes.
             return None
         preferred = NodeId(record.replicas[0])
         for one in shard.group.progress():
@@ -276,6 +297,16 @@ class Membership:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _furthest_or_none(shard: Shard) -> NodeId | None:
+    """The live voter that has most of a group that is led here; None: it is not, or there is no other."""
+    if not shard.is_leader:
+        return None
+    me = shard.group.leader_or_none
+    others = [one for one in shard.group.progress() if one.is_voter and one.is_live and one.node_id != me]
+    best = max(others, key=lambda one: one.match, default=None)
+    return None if best is None else best.node_id
 
 
 def _is_settled(shard: Shard, wanted: Wanted) -> bool:

@@ -173,11 +173,16 @@ class Node:
         """Make a node known to all: this one when it listens, or one that asks to join. Raises: NotLeaderError."""
         await self._changes.submit(RegisterNode(record), may_repeat=True)
 
+    async def hand_over(self) -> None:
+        """Give leadership to others, because this node goes; clients are served all the while. Then comes `close`."""
+        await self._machinery.membership.hand_over()
+
     async def close(self) -> None:
         """Refuse what comes, let what is under way be committed, save checkpoints. The host is closed by its owner."""
         if self._is_closing:
             return
         self._is_closing = True
+        await self.hand_over()
         if self._time is not None:
             await self._time.close()
         if self._groups is not None:

@@ -92,6 +92,8 @@ async def _served(
         if doors:
             doors[0].is_ready[0] = False
             with anyio.move_on_after(settings.stop_deadline_ms / 1000, shield=True):
+                # While the doors are open, so that clients find the new leaders here.
+                await opened.hand_over()
                 await doors[0].kafka.close(KAFKA_DRAIN_MS)
                 await doors[0].http.close()
     finally:
@@ -163,6 +165,11 @@ class _Opened:
             directory = self._directory = self._peering.directory
         self._wired = wire_node(settings, directory, on_failure, self._peering)
         return self._wired
+
+    async def hand_over(self) -> None:
+        """Leadership goes to other nodes; clients are served all the while."""
+        if self._wired is not None:
+            await self._wired.node.hand_over()
 
     async def close(self) -> None:
         if self._wired is not None:
