@@ -121,7 +121,7 @@ class Leadership:
             self._rounds.begin_round()
         self._send_heartbeats()
         for member in self._members.values():
-            self._revive(member, now_ms)
+            self._revive(member)
             has_caught_up = member.state is ProgressState.REPLICATE and member.match >= self._committed_at_beat
             if not member.is_voter and has_caught_up:
                 self._caught_up.add(member.node_id)
@@ -135,13 +135,12 @@ class Leadership:
         heard = sum(1 for member in self._members.values() if member.is_voter and member.heard_ms > oldest_ms)
         return heard + self._state.memberships.is_voter >= self._state.memberships.quorum
 
-    def _revive(self, member: Progress, now_ms: int) -> None:
+    def _revive(self, member: Progress) -> None:
         """Ask again where nothing came back since the last beat: messages may be lost."""
         if member.state is ProgressState.PROBE:
             member.is_paused = False
         elif member.state is ProgressState.INSTALL:
-            if now_ms >= member.install_due_ms:
-                self._send_install(member)
+            self._send_install(member)
         elif member.next < self._state.log.first_index:
             self._install(member)
         elif member.in_flight and member.match == member.match_at_beat:
@@ -210,7 +209,6 @@ class Leadership:
     def _send_install(self, member: Progress) -> None:
         state = self._state
         index = min(state.committed, state.tail.persisted)
-        member.install_due_ms = self._beat_due_ms + state.timings.election_ms
         state.send(member.node_id, InstallRequest(state.term, index, state.tail.term(index)))
 
     def on_append_response(self, sender: NodeId, response: AppendResponse) -> bool:

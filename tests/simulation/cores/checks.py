@@ -20,18 +20,20 @@ class Truth:
         self.placed: dict[tuple[int, int], tuple[int, bytes]] = {}
         self.decided: dict[int, tuple[int, bytes]] = {0: (0, b"")}
         self.holders: dict[tuple[int, int], set[int]] = {}
-        self.last_decided = 0
+        self.last_decided = self.last_decided_in = 0  # the index, and the term in which that was
         self.acknowledged: dict[int, tuple[int, bytes]] = {}
         self.decided_at_damage: dict[int, int] = {}
         self.configurations: dict[int, Configuration] = {}
 
     def on_leading(self, member: Member) -> None:
-        """Election Safety; Leader Completeness."""
+        """Election Safety; Leader Completeness: of what was decided before its term, however late it is elected."""
         core = member.core
         assert core is not None
         leader = self.leaders.setdefault(core.term, member.node_id)
         if leader != member.node_id:
             raise ViolationError(f"election safety: nodes {leader} and {member.node_id} lead in term {core.term}")
+        if self.last_decided_in > core.term:
+            return
         if member.log.first_index - 1 <= self.last_decided <= member.log.last_index:
             has_it = member.log.term(self.last_decided) == self.decided[self.last_decided][0]
         else:
@@ -66,7 +68,7 @@ class Truth:
             if decided is None:
                 self._check_majority(member, entry)
                 self.decided[index] = seen
-                self.last_decided = index
+                self.last_decided, self.last_decided_in = index, core.term
                 if entry.kind is EntryKind.CONFIGURATION:
                     self.configurations[index] = decode_configuration(b"".join(entry.body))
             elif decided != seen:

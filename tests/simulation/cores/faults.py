@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from raft.errors import NotLeaderError
 from raft.interfaces import NodeId
+from tests.simulation.cores.member import Member
 
 if TYPE_CHECKING:
     from tests.simulation.cores.world import World
@@ -157,7 +158,10 @@ def change(world: "World") -> bool:
 
 def release(world: "World") -> bool:
     """A checkpoint, and the log before it is let go."""
-    member = world.any_leader_or_member()
+    return let_go(world, world.any_leader_or_member())
+
+
+def let_go(world: "World", member: Member) -> bool:
     core = member.core
     upto = min(member.applied, member.disk.log.last_index)
     if core is None or upto < member.log.first_index or member.writing or member.waiting:
@@ -172,6 +176,25 @@ def release(world: "World") -> bool:
         disk.is_base_logged = True
         disk.log.release(upto)
         member.log.release(upto)
+    return True
+
+
+def fall_behind(world: "World") -> bool:
+    """A member is away while the others go on and let go of what it lacks."""
+    leaders = [member for member in world.members.values() if member.leads]
+    if not leaders or len(world.members) < 2:
+        return False
+    leader = world.random.choice(leaders)
+    away = world.any_member()
+    if away is leader:
+        return False
+    for_ms = world.random.randrange(150, 500)
+    for other in world.members:
+        if other != away.node_id:
+            cut_both_ways(world, away.node_id, other, for_ms, tells=world.random.random() < 0.5)
+    world.later(1, lambda: world.propose(leader, 5) if leader.leads else None)
+    for at_ms in (60, for_ms - 5):
+        world.later(at_ms, lambda: [let_go(world, member) for member in world.members.values()] and None)
     return True
 
 
@@ -302,7 +325,7 @@ FAULTS: dict[str, Callable[["World"], bool]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
         crash, crash_of_all, damage, isolate, split, one_way, loss, duplication, delay, slow_disk, slow_apply, pause,
-        clock_jump, transfer, change, release, spurious_link, duel, late, tails, hurt, partial, echo,
+        clock_jump, transfer, change, release, spurious_link, duel, late, tails, hurt, partial, echo, fall_behind,
     )
 }  # fmt: skip
 
@@ -313,6 +336,7 @@ THEMES: dict[str, tuple[str, ...]] = {
     "tails": ("tails", "duel", "crash"),
     "damage": ("hurt", "isolate", "release"),
     "members": ("change", "crash", "isolate", "tails"),
+    "installs": ("fall behind", "crash", "change", "delay"),
     "echoes": ("echo", "delay", "duel"),
     "splits": ("split", "duplication", "duel"),
     "figure 8": ("partial", "duel"),

@@ -399,7 +399,7 @@ def cuts_unnoticed() -> Iterator[None]:
 
 @mutant(100)
 def never_asks_again() -> Iterator[None]:
-    with replaced(Leadership, "_revive", lambda _self, _member, _now_ms: None):
+    with replaced(Leadership, "_revive", lambda _self, _member: None):
         yield
 
 
