@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .core import RaftCore
 from .core_state import CoreConfig
 from .hard_state import HardState
+from .interfaces import GroupId
 from .tail import LogView
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ Core: TypeAlias = "RaftCore | SyncObjCore"
 class Engine(Enum):
     NATIVE = "native"
     PYSYNCOBJ = "pysyncobj"
+
+
+def native(_group_id: GroupId) -> Engine:
+    return Engine.NATIVE
 
 
 def new_core(

@@ -24,7 +24,7 @@ from .codec import (
 from .configuration import Configuration, Peer, decode_configuration
 from .core_state import CoreConfig, Timings
 from .disk import Disk
-from .engines import Core, Engine, new_core
+from .engines import Core, Engine, native, new_core
 from .errors import (
     BadMessageError,
     CorruptLogError,
@@ -96,6 +96,7 @@ class RaftHost:
         settings: RaftSettings | None = None,
         on_failure: Callable[[GroupId | None, Exception], None] | None = None,
         surroundings: Surroundings | None = None,
+        engine_of: Callable[[GroupId], Engine] = native,
     ) -> None:
         surroundings = surroundings or Surroundings()
         settings = settings or RaftSettings()
@@ -106,6 +107,7 @@ class RaftHost:
         self._directory = directory
         self._self = peer
         self._peers = peers
+        self._engine_of = engine_of
         self._loop = asyncio.get_running_loop()
         # A thread has a context of its own: what its news lead to must find ours (anyio asks it for the event loop).
         self._context = copy_context()
@@ -155,7 +157,6 @@ class RaftHost:
         state_machine: StateMachine,
         *,
         founders: Sequence[Peer] | None = ALONE,
-        engine: Engine = Engine.NATIVE,
     ) -> Group:
         """Open the group's log, or found it; `restore` is called before this returns.
 
@@ -170,7 +171,7 @@ class RaftHost:
         try:
             recovered, files = await self._blocking(lambda: self._recover(group_id, founding))
             try:
-                core = self._make_core(group_id, recovered, files, founding, engine)
+                core = self._make_core(group_id, recovered, files, founding)
                 if recovered.checkpoint is not None:
                     state_machine.restore(recovered.checkpoint.state)
                 group = Group(self._services, files, recovered, core, state_machine)
@@ -260,7 +261,6 @@ class RaftHost:
         recovered: Recovered,
         files: GroupFiles,
         founding: Configuration | None,
-        engine: Engine,
     ) -> Core:
         logged = self._logged_configuration(recovered.configuration, files.directory)
         configuration = logged or founding
@@ -279,7 +279,9 @@ class RaftHost:
             timings=self._timings,
         )
         now_ms = self._clock.now_ms()
-        return new_core(engine, config, recovered.log, recovered.hard_state.state, self._random, now_ms)
+        return new_core(
+            self._engine_of(group_id), config, recovered.log, recovered.hard_state.state, self._random, now_ms
+        )
 
     def _logged_configuration(self, body: bytes | None, directory: str) -> Configuration | None:
         """Raises: CorruptLogError, ForeignDirectoryError."""

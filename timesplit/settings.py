@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
+from raft.engines import Engine
+
 from .errors import SettingsError
 
 KIB = 1024
@@ -65,7 +67,7 @@ class Settings:
     advertise: str = _text("", "host name that clients are told (empty: the listener's host)")
     members: str = _text("", "founding members: 1@HOST:PEERPORT,2@…, the same list on each")
     join: str = _text("", "peer addresses of a cluster that this node joins: HOST:PEERPORT,…")
-    meta_engine: str = _text("native", "what the catalog's quorum runs on: native")
+    meta_engine: str = _text("native", "what the catalog's quorum runs on: native or pysyncobj")
 
     auto_create_topics: bool = _flag(
         default=True, reason="a produce or metadata request creates an unknown topic, as Kafka does"
@@ -260,5 +262,6 @@ def _typed(setting: Field[Value], raw: Value) -> Value:
 def _refuse_what_is_not_built(settings: Settings) -> None:
     if settings.workers > 1:
         raise SettingsError("--workers above 1 is not built yet: start one node")
-    if settings.meta_engine != "native":
-        raise SettingsError(f"meta_engine must be native, not {settings.meta_engine!r}")
+    engines = [engine.value for engine in Engine]
+    if settings.meta_engine not in engines:
+        raise SettingsError(f"meta_engine must be {' or '.join(engines)}, not {settings.meta_engine!r}")

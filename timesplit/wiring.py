@@ -15,12 +15,14 @@ from pathlib import Path
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
+from raft.engines import Engine
 from raft.errors import DataDirectoryError as RaftDirectoryError
 from raft.errors import SingleMemberOnlyError
 from raft.host import RaftHost
 from raft.interfaces import GroupId, NodeId
 from raft.node_files import DataDirectory, open_data_directory
 from raft.settings import RaftSettings
+from sharding.changes import CATALOG_SHARD
 from sharding.coordinators.groups import Groups
 from sharding.coordinators.values import GroupLimits
 from sharding.node import Node, NodeParts, NodeSettings
@@ -93,6 +95,12 @@ def raft_settings(settings: Settings) -> RaftSettings:
     return RaftSettings(segment_bytes=settings.segment_bytes)
 
 
+def engine_of(settings: Settings) -> Callable[[GroupId], Engine]:
+    """The catalog's group on its own engine, all others on the native one."""
+    meta_engine = Engine(settings.meta_engine)
+    return lambda group_id: meta_engine if group_id == CATALOG_SHARD else Engine.NATIVE
+
+
 def wire_node(
     settings: Settings, directory: DataDirectory, on_failure: OnFailure, peering: Peering | None = None
 ) -> Wired:
@@ -107,6 +115,7 @@ def wire_node(
         peers=None if peering is None else peering.peers,
         settings=raft_settings(settings),
         on_failure=on_failure,
+        engine_of=engine_of(settings),
     )
     groups = Groups(
         limits=GroupLimits(

@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol, TypeVar
 
 from raft.configuration import Peer
+from raft.engines import Engine
 from raft.errors import NotLeaderError
 from raft.group import Group
 from raft.host import RaftHost, Surroundings
@@ -231,8 +232,16 @@ class Member:
 class RaftCluster:
     """Nodes 1 to n. `opens_unknown`: a node that hears of `GROUP` for the first time opens it and waits to be told."""
 
-    def __init__(self, settings: RaftSettings = SETTINGS, *, opens_unknown: bool = True) -> None:
+    def __init__(
+        self,
+        settings: RaftSettings = SETTINGS,
+        *,
+        opens_unknown: bool = True,
+        engines: Sequence[Engine] = (Engine.NATIVE,),
+    ) -> None:
+        """`engines`: of the nodes by turns."""
         self.settings = settings
+        self.engines = engines
         self.network = Network()
         self.clock = FakeClock()
         self.members: dict[int, Member] = {}
@@ -265,6 +274,7 @@ class RaftCluster:
             settings=self.settings,
             on_failure=lambda group_id, error: failures.append((group_id, error)),
             surroundings=Surroundings(clock=self.clock, runners=LoopRunner, blocking=inline, random=Random(node)),
+            engine_of=lambda _group_id: self.engines[node % len(self.engines)],
         )
         member = Member(
             peer=peer, disk=disk, links=links, peers=peers, host=host, machine=RestoredMachine(), failures=failures

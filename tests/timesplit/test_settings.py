@@ -49,7 +49,7 @@ def test_defaults_are_those_of_the_outside_contract() -> None:
         ({"join": "a:1,b:0"}, "must say a port"),
         ({"members": "1@a:1", "join": "a:1"}, "give one of them"),
         ({"peer": "9192"}, "HOST:PORT"),
-        ({"meta_engine": "other"}, "must be native"),
+        ({"meta_engine": "other"}, "must be native or pysyncobj"),
     ],
 )
 def test_a_bad_setting_is_refused_with_its_reason(options: dict, said: str) -> None:
@@ -86,5 +86,5 @@ def test_every_setting_is_acted_on_or_refused() -> None:
     wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in ("wiring", "doors", "lifecycle", "peering"))
     unused = {s.name for s in fields(Settings) if f"settings.{s.name}" not in wired}
     of_functions = {"host"}
-    refused = {"workers", "meta_engine"}
+    refused = {"workers"}
     assert unused == refused | of_functions

@@ -134,8 +134,8 @@ def _two_stand(world: World, one: int, other: int) -> None:
 def vote_that_comes_twice(engine: Engine) -> None:
     """Two of five are no majority, however often the second one says so."""
     world = _led_by_one(engine, 5)
-    _part(world, "23", "145")
     _two_stand(world, 2, 4)
+    _part(world, "23", "145")
     _say(world, 2, 3)
     _write(world, 3)
     assert world.queues[3, 2], "node 3 votes for node 2"
@@ -150,8 +150,8 @@ def vote_that_comes_twice(engine: Engine) -> None:
 def vote_that_is_forgotten(engine: Engine) -> None:
     """A member tells its vote, loses power before it is durable, and votes for another one in the same term."""
     world = _led_by_one(engine, 5)
-    _part(world, "24", "25", "13", "35")
     _two_stand(world, 2, 3)
+    _part(world, "24", "25", "13", "35")
     asked = list(world.queues[3, 5])
     _say(world, 2, 4)
     _write(world, 4)

@@ -10,8 +10,10 @@ import pytest
 
 from raft.engines import Engine
 from raft.host import RaftHost
+from raft.interfaces import GroupId
 from raft.syncobj.core import SyncObjCore
 from tests.raft import test_cluster, test_cluster_install, test_cluster_members, test_crashes, test_group
+from tests.support.raft_cluster import RaftCluster
 
 ELSEWHERE = {
     "test_a_power_cut_in_any_call_loses_nothing_acknowledged",
@@ -23,11 +25,19 @@ ELSEWHERE = {
 """Long ones, whose shorter sisters stay, and those that judge the disk's double alone."""
 
 
+def _pysyncobj(_group_id: GroupId) -> Engine:
+    return Engine.PYSYNCOBJ
+
+
 @pytest.fixture(autouse=True)
 def _on_pysyncobj(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    defaults = RaftHost.open_group.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "engine", Engine.PYSYNCOBJ)
+    for made_by, name, value in (
+        (RaftHost.__init__, "engine_of", _pysyncobj),
+        (RaftCluster.__init__, "engines", (Engine.PYSYNCOBJ,)),
+    ):
+        defaults = made_by.__kwdefaults__
+        assert defaults is not None
+        monkeypatch.setitem(defaults, name, value)
     made: list[SyncObjCore] = []
     original = SyncObjCore.__init__
 
