@@ -400,3 +400,17 @@ class NodeApi(Protocol):
     async def cluster(self) -> ClusterDescription:
         """Nodes and shards, gathered from the leaders that answer within a second."""
         ...
+
+    async def grow(self, replication_factor: int) -> list[int]:
+        """Want that many replicas of each shard that has fewer, as far as live nodes go; the shards that change.
+
+        They grow in the background, without a pause for clients. Raises: NotLeaderError, ClosingError.
+        """
+        ...
+
+    async def want_replicas(self, shard_id: int, replicas: Sequence[int]) -> None:
+        """Move a shard to these nodes, the preferred leader first, in the background; a minority of them at a time.
+
+        Raises: InvalidRequestError, NotLeaderError, ClosingError.
+        """
+        ...

@@ -407,18 +407,12 @@ class Node:
     async def cluster(self) -> ClusterDescription:
         return await self._machinery.view.describe(self.cluster_id, self.node_id, self._catalog.nodes)
 
-    async def grow(self, replication_factor: int = REPLICATION_FACTOR_DEFAULT) -> list[int]:
-        """Want that many replicas of every shard, as far as there are nodes; the shards that change.
-
-        They grow in the background, without a pause for clients. Raises: NotLeaderError, ClosingError.
-        """
+    async def grow(self, replication_factor: int) -> list[int]:
+        if replication_factor < 1:
+            raise InvalidReplicationFactorError(f"replication factor {replication_factor}")
         return await self._machinery.membership.grow(replication_factor)
 
     async def want_replicas(self, shard_id: int, replicas: Sequence[int]) -> None:
-        """Move a shard to these nodes, the preferred leader first, in the background; a minority of them at a time.
-
-        Raises: InvalidRequestError, NotLeaderError, ClosingError.
-        """
         await self._machinery.membership.want(shard_id, replicas)
 
     # For the parts above the shards.

@@ -46,7 +46,7 @@ def build_app(
     topics = Topics(node, admission, counted, now_ms)
     streams = Streams(node, admission, settings, counted, now_ms)
     groups = Groups(node)
-    cluster = Cluster(node)
+    cluster = Cluster(node, admission)
     elsewhere = Elsewhere(node)
 
     async def live(_: Request) -> Response:
@@ -82,6 +82,8 @@ def build_app(
         Route("/groups/{group}", elsewhere.at_coordinator(groups.describe), methods=["GET"]),
         Route("/groups/{group}", elsewhere.at_coordinator(groups.delete), methods=["DELETE"]),
         Route("/cluster", cluster.describe, methods=["GET"]),
+        Route("/cluster/grow", cluster.grow, methods=["POST"]),
+        Route("/cluster/shards/{shard:int}", cluster.move, methods=["PUT"]),
         *(Route(f"/{path}", not_built, methods=["GET", "POST"]) for path in NOT_BUILT),
     ]
     app = Starlette(

@@ -91,7 +91,7 @@ class Topics:
 
     async def create(self, request: Request) -> Response:
         async with self._admission.body(request) as body:
-            wanted = _decoded(body, TopicWanted)
+            wanted = decoded(body, TopicWanted)
         if wanted.schema is None and wanted.aggregates is not None:
             raise HttpError(400, "aggregates go with a schema")
         schema = None if wanted.schema is None else Schema.of(wanted.schema, wanted.aggregates or ())
@@ -146,7 +146,7 @@ def _new_records(body: bytes, *, is_lines: bool) -> list[NewRecord]:
     if is_lines:
         found: Sequence[bytes | msgspec.Raw] = [line for line in body.split(b"\n") if line.strip()]
     else:
-        found = _decoded(body, RecordsWanted).records
+        found = decoded(body, RecordsWanted).records
     _check_count(found)
     decoder = msgspec.json.Decoder(RecordWanted)
     try:
@@ -171,7 +171,8 @@ def _new_record(wanted: RecordWanted) -> NewRecord:
     )
 
 
-def _decoded(body: bytes, kind: type[Wanted]) -> Wanted:
+def decoded(body: bytes, kind: type[Wanted]) -> Wanted:
+    """A request's JSON body. Raises: HttpError."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -58,7 +58,7 @@ def test_a_node_alone_gets_companions_and_its_shards_grow_when_asked() -> None:
             assert members(cluster, 1) == ids(1), "nothing grows by itself"
             wide = await cluster.node(2).create_topic(NewTopic(name="wide"))
             assert wide.replication_factor == 3
-            assert await cluster.node(3).grow() == [1, 2]
+            assert await cluster.node(3).grow(3) == [1, 2]
             await cluster.until(lambda: members(cluster, 1) == members(cluster, 2) == ids(1, 2, 3), what="both grew")
             assert {member.node.topic("t").replication_factor for member in cluster.running} == {3}
             await cluster.crash(1)

@@ -20,6 +20,7 @@ from sharding.errors import (
     GroupNotFoundError,
     IllegalGenerationError,
     InvalidConfigError,
+    InvalidRequestError,
     InvalidTopicError,
     MemberIdRequiredError,
     NonEmptyGroupError,
@@ -313,6 +314,7 @@ class FakeNode:
         self.auto_creates = True
         self.topics_by_name: dict[str, Topic] = {}
         self.partitions: dict[tuple[str, int], FakePartition] = {}
+        self.wanted_replicas: list[tuple[int, list[int]]] = []
         self.configs: dict[str, dict[str, str]] = {}
         self.committing: list[tuple[FakePartition, int, Callable[[Appended | Exception], None], Appended]] = []
         self.holds_commits = False
@@ -474,6 +476,15 @@ class FakeNode:
             replicas=[replica],
         )
         return ClusterDescription(cluster_id=self.cluster_id, node_id=7, controller_id=7, nodes=nodes, shards=[shard])
+
+    async def grow(self, replication_factor: int) -> list[int]:
+        self.wanted_replicas.append((0, [replication_factor]))
+        return [1]
+
+    async def want_replicas(self, shard_id: int, replicas: Sequence[int]) -> None:
+        if shard_id != 1:
+            raise InvalidRequestError(f"no shard {shard_id}")
+        self.wanted_replicas.append((shard_id, list(replicas)))
 
     def bounds_or_none(self, topic: Topic, index: int) -> tuple[int, int] | None:
         if (found := self.partitions.get((topic.name, index))) is None:

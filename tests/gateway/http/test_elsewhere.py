@@ -1,10 +1,13 @@
 """What another node has: redirects, and the cluster as this node sees it."""
 
+import json
+
 import pytest
 
 from sharding.errors import NotCoordinatorError, NotLeaderError, NotReplicatedHereError
 from sharding.interfaces import NodeAddress
-from tests.gateway.http.test_app import API, Door, assert_problem, get, post
+from tests.gateway.http.test_app import API, Door, assert_problem, get, post, run
+from tests.support.asgi import Answer
 
 OTHER = NodeAddress(node_id=8, host="other", kafka_port=9093, http_port=8081)
 
@@ -66,6 +69,24 @@ def test_the_cluster_is_told_with_its_nodes_and_shards() -> None:
     (shard,) = found["shards"]
     assert (shard["leader_id"], shard["wanted"], shard["partitions"]) == (7, [7], 2)
     assert shard["replicas"] == [{"node_id": 7, "is_voter": True, "match": 9, "is_live": True}]
+
+
+def put(path: str, body: object, door: Door) -> Answer:
+    return run(lambda client: client.ask("PUT", path, [json.dumps(body).encode()]), door)
+
+
+def test_shards_are_grown_and_moved() -> None:
+    door = door_of()
+    grown = post(f"{API}/cluster/grow", {}, door)
+    assert (grown.status, grown.json()) == (202, {"shards": [1]})
+    assert post(f"{API}/cluster/grow", {"replication_factor": 5}, door).status == 202
+    moved = put(f"{API}/cluster/shards/1", {"replicas": [8, 7]}, door)
+    assert (moved.status, moved.json()) == (202, {"shards": [1]})
+    assert door.node.wanted_replicas == [(0, [3]), (0, [5]), (1, [8, 7])]
+    assert_problem(put(f"{API}/cluster/shards/2", {"replicas": [7]}, door), 400, "no shard 2")
+    for body in ({"replicas": []}, {"replicas": ["a"]}, {"replicas": [-1]}, {"nodes": [1]}, {}):
+        assert put(f"{API}/cluster/shards/1", body, door).status == 400
+    assert post(f"{API}/cluster/grow", {"replication_factor": 0}, door).status == 400
 
 
 def test_a_topic_is_described_without_the_offsets_of_partitions_that_are_elsewhere() -> None:
