@@ -1,5 +1,6 @@
 # make demo   run the main job on real data with the embedded default (ONCE=1: end by itself, exit 0 only if verified)
 # make test   install what is needed and run everything (about 12 minutes)
+# make simulate SEEDS=100   whole nodes in one process under faults, on two engines (SEED=17 ENGINE=trio: replay one)
 # make evidence   longer runs: seeds, clients at full size, speed against Apache Kafka
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .make
 
-.PHONY: demo test evidence lint types install tools messages clean
+.PHONY: demo test simulate evidence lint types install tools messages clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +48,10 @@ test: lint $(STAMPS)/tools
 evidence: $(STAMPS)/all $(STAMPS)/tools
 	$(BIN)/pytest -m evidence -s -p no:cacheprovider
 	$(BIN)/python -m benchmarks.against_kafka
+
+simulate: $(STAMPS)/all
+	$(BIN)/python -m tests.simulation --engine $(or $(ENGINE),both) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100)) \
+		--first $(or $(FIRST),0)
 
 messages: $(STAMPS)/all
 	$(BIN)/python -m gateway.wire.generate

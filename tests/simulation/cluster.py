@@ -21,6 +21,7 @@ class Cluster:
     def __init__(self, world: World, options: Options, folder: Path | None) -> None:
         raft = RaftSettings(
             segment_bytes=options.segment_bytes,
+            append_bytes_max=options.append_bytes_max,
             heartbeat_ms=100,
             election_ms=500,
             space_retry_ms=200,
@@ -52,8 +53,8 @@ class Cluster:
 
     @property
     def usable(self) -> list[NodeProcess]:
-        """All but those that refuse their disks."""
-        return [process for process in self.processes if process.phase is not Phase.REFUSED]
+        """All but those that refuse their disks, or lost them."""
+        return [one for one in self.processes if one.phase is not Phase.REFUSED and not one.is_wiped]
 
     def leads_something(self, process: NodeProcess) -> bool:
         node = process.node_or_none

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from raft.checkpoint import read_checkpoint_or_none
 from raft.errors import RaftError
+from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import GroupId
 from raft.segments import PAGE_BYTES
 from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
@@ -22,9 +23,15 @@ Job = TypeVar("Job")
 
 
 class SimDisk(FaultyDisk):
-    """`on_cut` is called when the power goes off inside one of its calls."""
+    """`on_cut` is called when the power goes off inside one of its calls, `on_hard_state` when one is written."""
 
     on_cut: Callable[[], None] | None = None
+    on_hard_state: Callable[[], None] | None = None
+
+    def count(self, kind: str, path: str) -> bool:
+        if kind == "write" and path.endswith(HARD_STATE_NAME) and self.on_hard_state is not None:
+            self.on_hard_state()
+        return super().count(kind, path)
 
     def go_off_if(self, is_last: bool) -> None:
         if is_last and self.on_cut is not None:

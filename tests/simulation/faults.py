@@ -40,6 +40,7 @@ class Nemesis:
     def heal(self) -> None:
         """No fault any more: what is down comes up, what is cut is whole, what is slow is fast."""
         self._is_over = True
+        self._end_election()
         for task in self._tasks:
             task.cancel()
         self.cluster.network.heal()
@@ -148,7 +149,39 @@ class Nemesis:
         self._later(self._while_s(), self._boot, process)
         return True
 
+    def _wipe(self) -> bool:
+        sick = [one for one in self.cluster.processes if one.node_id in self._options.sick]
+        if not sick or any(one.is_damaged for one in sick) or any(one.phase is Phase.REFUSED for one in sick):
+            return False
+        process = self.random.choice(sick)
+        process.wipe()
+        self._later(self._while_s(), self._boot, process)
+        return True
+
     # All nodes
+
+    def _crowded_election(self) -> bool:
+        """All begin at once, two cannot hear each other, and those that vote die soon after, to be back at once."""
+        ids = self._ids()
+        if len(ids) < 3:
+            return False
+        one, other = self.random.sample(ids, 2)
+        for process in self.cluster.processes:
+            process.crash(is_power_cut=False)
+            self._later(0.05, self._boot, process)
+            if process.peer.node_id not in (one, other):
+                process.on_hard_state = self._die_soon
+        self._later(2.0, self._end_election)
+        return self._cut({(one, other), (other, one)})
+
+    def _die_soon(self, process: NodeProcess) -> None:
+        if self.random.random() < 0.5:
+            delay_s = self.random.uniform(0.0005, 0.01)
+            self.world.after(delay_s, lambda: None if self._is_over else process.crash_and_boot(0.01))
+
+    def _end_election(self) -> None:
+        for process in self.cluster.processes:
+            process.on_hard_state = lambda _: None
 
     def _kill_all(self) -> bool:
         return self._crash_all(is_power_cut=False)

@@ -17,13 +17,18 @@ from raft.hard_state import HardState, HardStateFile
 from raft.leadership import Leadership
 from raft.voting import Voting
 from raft.writer import LogWriter
+from sharding.commands.ticks import Tick
 from sharding.shard import Shard
-from sharding.write_split import SplitState, WriteSplit
+from sharding.time_services import TimeServices
+from sharding.write_split import SplitState, TickState, WriteSplit
 
+from .process import NodeProcess
 from .run import Outcome, simulate
 
 Planted = AbstractContextManager[object]
 POWER = {"power cut": 1.0, "power cut of all": 1.0, "power cut inside a disk call": 1.0}
+WILD = {"wild network": 3.0, "slow network": 1.0}
+CUT_OFF = {"break client connections": 3.0}
 LEADERS = {"kill": 1.0, "isolate": 2.0, "pause": 1.0, "split": 1.0}
 
 
@@ -35,6 +40,12 @@ class Mutant:
     plant: Callable[[], Planted]
     seeds_max: int
     fixed: dict[str, object]
+
+
+def _mutant(
+    name: str, plant: Callable[[], Planted], seeds_max: int, faults: dict[str, float], **fixed: object
+) -> Mutant:
+    return Mutant(name, plant, seeds_max, {"has_streams": False, "faults": faults, **fixed})
 
 
 def hunt(
@@ -117,8 +128,51 @@ def elected_by_a_minority() -> Planted:
 
 
 def admission_not_rebuilt() -> Planted:
-    """A new leader goes on with the offsets that it admitted in an earlier term."""
-    return patch.object(Shard, "_rebuild_admission", lambda _self: None)
+    """After a refused proposal, admission forgets what is still in flight, and gives its offsets again."""
+
+    def rebuild(self: Shard) -> None:
+        for split in self.state.splits():
+            split.reset_admission()
+
+    return patch.object(Shard, "_rebuild_admission", rebuild)
+
+
+def wiped_voter_accepted() -> Planted:
+    """A disk id that is no more than the node's id: an empty disk passes for the one that voted."""
+
+    def wipe(self: NodeProcess) -> None:
+        before = self.peer
+        real(self)
+        self.peer = before
+
+    real = NodeProcess.wipe
+    return patch.object(NodeProcess, "wipe", wipe)
+
+
+def two_timekeepers() -> Planted:
+    """Every replica keeps time, through whoever leads, and the last one to speak is right."""
+
+    def is_led(self: TimeServices, topic) -> bool:
+        shard = self._node.shards.get(topic.shards[0])
+        return shard is not None and (topic.topic_id, 0) in shard.state.chains
+
+    def submit(self: TimeServices, topic_id: bytes, partition: int, command):
+        return self._node.submit(self._topic(topic_id).shards[partition], command)
+
+    def execute(self: Tick, state, at):
+        chain = state.chains.get((self.topic_id, 0))
+        last = chain.newest.ticks[-1] if chain is not None and chain.newest.ticks else None
+        if last is not None and last.number == self.number:
+            chain.newest.ticks[-1] = TickState(self.number, self.watermark_ms, self.cut, self.policy)
+            return True
+        return real(self, state, at)
+
+    real = Tick.execute
+    stack = ExitStack()
+    stack.enter_context(patch.object(TimeServices, "_is_led", is_led))
+    stack.enter_context(patch.object(TimeServices, "submit", submit))
+    stack.enter_context(patch.object(Tick, "execute", execute))
+    return stack
 
 
 def producers_lost_at_failover() -> Planted:
@@ -187,104 +241,56 @@ def answered_before_commit() -> Planted:
     return patch.object(Shard, "append", append)
 
 
+HASTE = {"fault_s": 0.2, "seconds": 5.0}
+
 MUTANTS: Sequence[Mutant] = (
-    Mutant(
-        "acknowledged before it is durable",
-        acknowledged_before_it_is_durable,
-        10,
-        {"has_streams": False, "faults": POWER},
-    ),
-    Mutant(
-        "vote not persisted",
-        vote_not_persisted,
-        40,
-        {"nodes": 3, "has_streams": False, "faults": {"kill all": 3.0, "kill": 2.0}, "fault_s": 0.2, "seconds": 5.0},
-    ),
-    Mutant(
+    _mutant("acknowledged before it is durable", acknowledged_before_it_is_durable, 10, POWER, nodes=3),
+    _mutant("vote not persisted", vote_not_persisted, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
+    _mutant(
         "old term committed by counting",
         old_term_committed_by_counting,
         100,
-        {"nodes": 5, "has_streams": False, "faults": LEADERS | POWER, "fault_s": 0.2, "seconds": 5.0},
+        LEADERS | WILD,
+        nodes=5,
+        append_bytes_max=300,
+        **HASTE,
     ),
-    Mutant(
+    _mutant(
         "acknowledged entries truncated",
         acknowledged_entries_truncated,
-        100,
-        {
-            "nodes": 3,
-            "has_streams": False,
-            "faults": {"wild network": 3.0, "slow network": 1.0, "slow disk": 1.0, "kill": 1.0, "pause": 1.0},
-            "fault_s": 0.2,
-            "seconds": 5.0,
-        },
-    ),
-    Mutant(
-        "stale read",
-        stale_read,
         40,
-        {
-            "nodes": 3,
-            "committers": 3,
-            "producers": 1,
-            "has_streams": False,
-            "faults": {"pause": 3.0},
-            "fault_s": 0.4,
-            "seconds": 5.0,
-        },
+        WILD | {"slow disk": 1.0, "kill": 1.0, "pause": 1.0},
+        nodes=3,
+        **HASTE,
     ),
-    Mutant(
-        "votes for anybody",
-        votes_for_anybody,
-        40,
-        {"nodes": 3, "has_streams": False, "faults": LEADERS | {"slow disk": 1.0}, "fault_s": 0.2, "seconds": 5.0},
-    ),
-    Mutant(
-        "elected by a minority",
-        elected_by_a_minority,
-        40,
-        {"nodes": 3, "has_streams": False, "faults": LEADERS, "fault_s": 0.2},
-    ),
-    Mutant(
+    _mutant("stale read", stale_read, 60, {"pause": 3.0}, nodes=3, committers=6, producers=1, fault_s=0.4, seconds=6.0),
+    _mutant("votes for anybody", votes_for_anybody, 10, LEADERS | {"slow disk": 1.0}, nodes=3, **HASTE),
+    _mutant("elected by a minority", elected_by_a_minority, 30, LEADERS, nodes=3, fault_s=0.2),
+    _mutant(
         "admission not rebuilt",
         admission_not_rebuilt,
         40,
-        {
-            "nodes": 3,
-            "has_streams": False,
-            "faults": LEADERS,
-            "produce_s": 0.02,
-            "inflight": 5,
-            "fault_s": 0.2,
-            "seconds": 5.0,
-        },
+        {"disk full": 3.0, "slow network": 1.0},
+        nodes=3,
+        inflight=5,
+        produce_s=0.04,
+        **HASTE,
     ),
-    Mutant(
-        "producers lost at a failover",
-        producers_lost_at_failover,
-        10,
-        {"nodes": 3, "has_streams": False, "faults": LEADERS | {"break client connections": 1.0}},
-    ),
-    Mutant(
+    _mutant("producers lost at a failover", producers_lost_at_failover, 10, LEADERS | CUT_OFF, nodes=3),
+    _mutant(
         "producers not in the checkpoint",
         producers_not_in_the_checkpoint,
-        40,
-        {
-            "nodes": 1,
-            "checkpoint_bytes": 2048,
-            "produce_s": 0.02,
-            "inflight": 5,
-            "has_streams": False,
-            "faults": {"kill": 3.0, "stop": 2.0, "break client connections": 3.0},
-            "fault_s": 0.2,
-            "seconds": 5.0,
-        },
+        20,
+        {"kill": 3.0, "stop": 2.0} | CUT_OFF,
+        nodes=1,
+        checkpoint_bytes=2048,
+        produce_s=0.04,
+        inflight=5,
+        **HASTE,
     ),
-    Mutant("leader epoch falls", leader_epoch_falls, 10, {"nodes": 3, "has_streams": False, "faults": LEADERS}),
-    Mutant(
-        "answers reordered",
-        answers_reordered,
-        5,
-        {"nodes": 3, "inflight": 5, "partitions": 3, "has_streams": False, "faults": LEADERS},
-    ),
-    Mutant("answered before commit", answered_before_commit, 10, {"nodes": 3, "has_streams": False, "faults": LEADERS}),
+    _mutant("leader epoch falls", leader_epoch_falls, 10, LEADERS, nodes=3),
+    _mutant("answers reordered", answers_reordered, 5, LEADERS, nodes=3, inflight=5, partitions=3),
+    _mutant("answered before commit", answered_before_commit, 10, LEADERS, nodes=3),
+    _mutant("wiped voter accepted", wiped_voter_accepted, 40, LEADERS | {"wipe": 2.0}, nodes=3, **HASTE),
+    _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
 )

@@ -24,12 +24,14 @@ FAULTS = (
     "disk full",
     "failed sync",
     "bit flip",
+    "wipe",
+    "crowded election",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`faults`: how often each kind comes, relative to the others. `sick`: nodes whose disks may rot (a minority)."""
+    """`faults`: how often each kind comes, relative to the others. `sick`: whose disk may rot, or be swapped."""
 
     nodes: int
     seconds: float
@@ -43,6 +45,7 @@ class Options:
     fault_s: float
     checkpoint_bytes: int
     segment_bytes: int
+    append_bytes_max: int
     has_streams: bool = False
     faults: dict[str, float] = field(default_factory=dict[str, float])
     sick: tuple[int, ...] = ()
@@ -69,9 +72,11 @@ def draw(seed: int, **fixed: object) -> Options:
         "fault_s": random.choice([0.2, 0.4, 0.8]),
         "checkpoint_bytes": random.choice([2 << 10, 8 << 10, 64 << 10]),
         "segment_bytes": random.choice([16 << 10, 64 << 10]),
+        "append_bytes_max": random.choice([1 << 20, 1 << 20, 300]),
         "has_streams": random.random() < 0.25,
         "faults": faults,
-        "sick": tuple(sorted(random.sample(range(1, nodes + 1), (nodes - 1) // 2))),
+        # One: a shard has three replicas, also on five nodes.
+        "sick": (random.randrange(1, nodes + 1),) if nodes > 1 else (),
     }
     return Options(**{**drawn, **fixed})  # pyright: ignore[reportArgumentType] - by name, from here and from callers
 

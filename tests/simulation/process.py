@@ -138,14 +138,16 @@ class NodeProcess:
         self.phase = Phase.DOWN
         self.random = world.random(f"node {peer.node_id}")
         self.disk = SimDisk(self.random.randrange(1 << 30))
-        self.disk.on_cut = self._on_cut
+        self._watch_disk()
         self.sync_s = self.random.choice([0.0005, 0.001, 0.003])
         self.turn_s = self.random.choice([2e-6, 1e-5, 4e-5])
         self.wall_skew_ms = self.random.randrange(-50, 51)
         self.is_damaged = False
+        self.is_wiped = False
         self.keeps_running = False
         self.life: Life | None = None
         self.refusal: Exception | None = None
+        self.on_hard_state: Callable[[NodeProcess], None] = lambda _: None
         self._lives = 0
         self._founders = tuple(founders)
         self._options = options
@@ -188,6 +190,10 @@ class NodeProcess:
         self.phase = Phase.STARTING
         loop.start(self._main(self.life))
 
+    def crash_and_boot(self, after_s: float) -> None:
+        self.crash(is_power_cut=False)
+        self.world.after(after_s, lambda: self.boot() if self.phase is Phase.DOWN else None)
+
     def crash(self, *, is_power_cut: bool) -> None:
         """Nothing of the process runs any more. After a power cut, what was not synced is what the disk made of it."""
         if (life := self.life) is None:
@@ -197,10 +203,18 @@ class NodeProcess:
         self._end(life)
         if is_power_cut:
             self.disk = self.disk.crash(self.random.randrange(1 << 30))
-            self.disk.on_cut = self._on_cut
+            self._watch_disk()
         else:
             self.disk.revived()
         self.disk.sync_error = None
+
+    def wipe(self) -> None:
+        """Its disk is swapped for an empty one: it is nobody that the cluster knows."""
+        self.crash(is_power_cut=True)
+        self.is_wiped = self.is_damaged = True
+        self.disk = SimDisk(self.random.randrange(1 << 30))
+        self._watch_disk()
+        self.peer = Peer(self.peer.node_id, f"{self.peer.disk_id}-swapped")
 
     def _end(self, life: Life) -> None:
         life.loop.kill()
@@ -213,6 +227,10 @@ class NodeProcess:
             self.phase = Phase.DOWN
             if self.keeps_running:
                 self.world.after(0.1, lambda: self.boot() if self.phase is Phase.DOWN else None)
+
+    def _watch_disk(self) -> None:
+        self.disk.on_cut = self._on_cut
+        self.disk.on_hard_state = lambda: self.on_hard_state(self)
 
     def _on_cut(self) -> None:
         self.world.counts["power cut inside a disk call"] += 1
@@ -284,7 +302,7 @@ class NodeProcess:
                 node_id=self.node_id,
                 cluster_id="simulated",
                 disk_id=self.peer.disk_id.encode(),
-                founders=self._founders if len(self._founders) > 1 else (),
+                founders=self._founders if len(self._founders) > 1 and self.peer in self._founders else (),
                 host=self.host_name,
                 auto_create_topics=False,
                 shards_per_node=options.shards_per_node,

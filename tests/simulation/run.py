@@ -199,9 +199,11 @@ class Story:
             )
         for i in range(options.committers):
             name = "alone" if i == 0 else "shared"
-            self._workloads.append(
-                Committer(self._client(f"g{i}"), history, name, number=i, of=options.committers, mean_s=0.05)
-            )
+            client = self._client(f"g{i}")
+            # Some give up early and look for another coordinator; some are silent for long and know an old one.
+            client.timeout_s = client.random.choice([0.3, 0.6, 1.5])
+            mean_s = client.random.choice([0.05, 0.2, 0.6])
+            self._workloads.append(Committer(client, history, name, number=i, of=options.committers, mean_s=mean_s))
         if options.topics_created:
             names = [f"more{i}" for i in range(options.topics_created)]
             self._workloads.append(Creator(self._client("admin"), history, names, mean_s=0.5))
@@ -281,7 +283,7 @@ class Story:
 
 @contextmanager
 def _surroundings(world: World) -> Iterator[None]:
-    """What production code takes from the module level: threads, the monotonic clock, logs; and no collector at work."""
+    """What production code takes from the module level: threads, the monotonic clock, logs."""
 
     async def run_sync(work: Callable, *values: object, limiter: anyio.CapacityLimiter | None = None, **_: object):
         if limiter is None:
