@@ -107,6 +107,8 @@ class Settings:
         "log between two checkpoints, a command counting 2 KiB more; a restart replays at most this much",
     )
     shards_per_node: int = _count(2, "shards", 1, 256, "of each replication factor in use")
+    replace_after_ms: int = _count(300_000, "ms", 1_000, 2**31, "silence of a node before others take its replicas")
+    balance_ms: int = _count(10_000, "ms", 0, 2**31, "between two moves of leadership to preferred nodes (0: none)")
 
     http_connections_max: int = _count(1_024, "connections", 2, 1_000_000, "HTTP connections at a time; beyond: 503")
     http_body_bytes_max: int = _count(16 * MIB, "bytes", 1 * KIB, 1024 * MIB, "largest body of an HTTP request")

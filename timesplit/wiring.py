@@ -147,6 +147,8 @@ def wire_node(
             auto_create_topics=settings.auto_create_topics,
             partitions=settings.partitions,
             shards_per_node=settings.shards_per_node,
+            replace_after_ms=settings.replace_after_ms,
+            balance_ms=settings.balance_ms,
             shard=ShardSettings(
                 buffer_bytes=settings.buffer_bytes,
                 inflight_bytes=settings.inflight_bytes,
