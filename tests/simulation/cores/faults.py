@@ -233,7 +233,7 @@ def late(world: "World") -> bool:
     """Everything arrives, long after it was said; meanwhile many ask, and some restart."""
     world.delay_ms = world.random.choice((200, 900))
     world.later(1_200, lambda: setattr(world, "delay_ms", 4))
-    for at_ms in range(10, 1_200, 40):
+    for at_ms in range(10, 1_200, 80):
         world.later(at_ms, lambda: [world.read(member) for member in world.members.values() if member.core is not None])
     for _ in range(3):
         world.later(world.random.randrange(1_000), lambda: blink(world))

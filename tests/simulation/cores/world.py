@@ -21,7 +21,7 @@ from tests.simulation.cores.member import Disk, Member
 TICK, MESSAGE, WRITTEN, APPLY, RESTART, CLIENT, FAULT, HEAL, LINK, FETCHED = range(10)
 TICK_MS = 50
 QUIET_MS = 12_000
-STEADY_MS = 1_600
+STEADY_MS = 1_100
 MASK = (1 << 64) - 1
 GROUP = GroupId(0)
 
@@ -62,7 +62,7 @@ class World:
         self.duplication = 0.0
         self.cut_links: dict[tuple[int, int], int] = {}
         self.slow_links: dict[tuple[int, int], int] = {}
-        self.faults_end_ms = random.randrange(1_200, 4_500)
+        self.faults_end_ms = random.randrange(1_000, 3_600)
         if theme is None and random.random() < 0.4:
             theme = random.choice(list(THEMES))
         kinds = list(FAULTS)
