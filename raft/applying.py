@@ -45,10 +45,9 @@ class Applier:
 
     def add(self, placed: Sequence[PlacedEntry]) -> None:
         self._hot += placed
-        for one in placed:
-            if one.entry.kind is EntryKind.COMMANDS:
-                self.hot_count += 1
-                self.hot_bytes += one.entry.size
+        sizes = [one.entry.size for one in placed if one.entry.kind is EntryKind.COMMANDS]
+        self.hot_count += len(sizes)
+        self.hot_bytes += sum(sizes)
 
     def check_room(self, size: int, more_count: int, more_bytes: int, settings: RaftSettings) -> None:
         """Whether a command may be proposed, besides those that are hot. Raises: EntryTooLargeError, LogBusyError."""
@@ -79,12 +78,15 @@ class Applier:
 
     def apply_until(self, last: Index, deadline_ms: int, now_ms: Callable[[], int]) -> None:
         """Apply at least one entry, and more up to `last` until the slice ends."""
+        hot = self._hot
         while self.applied < last:
-            if self._hot and self._hot[0].entry.index == self.applied + 1:
-                placed = self._hot.popleft()
+            if hot and hot[0].entry.index == self.applied + 1:
+                placed = hot.popleft()
                 entry = placed.entry
                 self._cold = None
-                self._uncount(placed)
+                if entry.kind is EntryKind.COMMANDS:
+                    self.hot_count -= 1
+                    self.hot_bytes -= entry.size
                 self._apply(entry.term, entry.kind, entry.body, placed.place, entry.size)
             else:
                 self._apply_cold(Index(self.applied + 1))

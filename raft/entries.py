@@ -75,7 +75,8 @@ def new_entry(term: Term, index: Index, kind: EntryKind, size: int, body: Sequen
 def matches(header: bytes, body: Sequence[Buffer]) -> bool:
     """Whether header and body are still what `new_entry` saw."""
     length, crc = PREFIX.unpack_from(header)
-    return length == LENGTH_MIN + sum(map(len, body)) and crc == _crc(header[PREFIX.size :], body)
+    size = len(body[0]) if len(body) == 1 else sum(map(len, body))
+    return length == LENGTH_MIN + size and crc == _crc(header[PREFIX.size :], body)
 
 
 def read_header_or_none(view: memoryview, position: int) -> EntryHeader | None:

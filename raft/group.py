@@ -536,7 +536,7 @@ class Group:
             self._applier.cut(ready.truncate_to)
             writing.truncate(self._log.truncate(ready.truncate_to))
         if ready.append:
-            placed = [self._log.append(entry) for entry in ready.append]
+            placed = self._log.append_all(ready.append)
             self._applier.add(placed)
             writing.append(placed)
         self._proposed_count = self._proposed_bytes = 0

@@ -1,6 +1,6 @@
 """The newest entries of a log in memory: everything the disk may not have yet, and before it as much as fits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .entries import HEADER_BYTES
 from .interfaces import Index
@@ -43,15 +43,26 @@ class HotTail:
         self._entries[index] = placed
         self._bytes += HEADER_BYTES + placed.entry.size
 
+    def add_all(self, placed: Sequence[PlacedEntry]) -> None:
+        """Entries that follow each other."""
+        first, count = placed[0].entry.index, len(placed)
+        if not self._entries:
+            self._first = first
+        assert first == self._first + len(self._entries), f"entry {first} after {len(self._entries)} from {self._first}"
+        self._entries.update(zip(map(Index, range(first, first + count)), placed, strict=True))
+        self._bytes += HEADER_BYTES * count + sum([one.entry.size for one in placed])
+
     def let_go(self, durable: Index) -> None:
         """Forget the oldest of what is durable, until the rest fits."""
         if not self.bytes_max and durable >= self._first + len(self._entries) - 1:
             self._entries.clear()
             self._bytes = 0
             return
-        while self._bytes > self.bytes_max and self._first <= durable and self._entries:
-            self._forget(self._first)
-            self._first = Index(self._first + 1)
+        entries, index, left = self._entries, self._first, self._bytes
+        while left > self.bytes_max and index <= durable and entries:
+            left -= HEADER_BYTES + entries.pop(index).entry.size
+            index = Index(index + 1)
+        self._first, self._bytes = index, left
 
     def cut(self, to_index: Index) -> None:
         """Forget everything behind `to_index`."""

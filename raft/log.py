@@ -122,6 +122,26 @@ class SegmentLog:
         self.hot.add(placed)
         return placed
 
+    def append_all(self, entries: Sequence[Entry]) -> list[PlacedEntry]:
+        """`append` for entries that follow each other: what it does for each of them, once for all."""
+        assert entries[0].index == self.last_index + 1, f"entry {entries[0].index} after {self.last_index}"
+        sizes = [HEADER_BYTES + entry.size for entry in entries]
+        placed: list[PlacedEntry] = []
+        while (count := len(placed)) < len(entries):
+            begins = self._segments[-1].add_run(sizes[count:]) if self._segments else ()
+            if not begins:
+                self._add_segment(entries[count].index, sizes[count])
+                continue
+            plan = self._segments[-1].plan
+            placed += [PlacedEntry(entry, plan, begin) for entry, begin in zip(entries[count:], begins, strict=False)]
+        if entries[0].term == entries[-1].term:
+            self._terms.add(entries[0].index, entries[0].term)
+        else:
+            for entry in entries:
+                self._terms.add(entry.index, entry.term)
+        self.hot.add_all(placed)
+        return placed
+
     def on_persisted(self, term: Term, index: Index, cut_count: int) -> bool:
         """Everything up to this entry is durable; False if it says nothing: it was cut since, or is known already.
 

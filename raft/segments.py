@@ -74,6 +74,21 @@ class Segment:
         assert end <= self.plan.file_bytes, f"entry {index} ends past its segment"
         return position
 
+    def add_run(self, sizes: Sequence[int]) -> list[int]:
+        """Place as many of the next entries as there is room for; where each begins."""
+        begins: list[int] = []
+        position, room = self.end_position, self.plan.file_bytes
+        for size in sizes:
+            if position + size > room:
+                break
+            begins.append(position)
+            position += size
+        count = self.last_index + 1 - self.plan.first_index
+        self.positions.extend(begins[-count % POSITION_EVERY :: POSITION_EVERY])
+        self.last_index = Index(self.last_index + len(begins))
+        self.end_position = position
+        return begins
+
     def known_place_before(self, index: Index) -> tuple[Index, int]:
         """The nearest entry at or before `index` whose position is known."""
         assert self.first_index <= index <= self.last_index, f"{index} outside {self.first_index}..{self.last_index}"

@@ -138,10 +138,23 @@ def test_entries_travel_as_they_lie_on_the_disk() -> None:
     second = new_entry(Term(3), Index(11), EntryKind.COMMANDS, 5, [b"he", bytearray(b"llo")])
     kind, buffers = encode(AppendRequest(Term(3), Index(9), Term(2), Index(8), 7, [first, second]))
     assert kind == 5
-    assert buffers[2] is second.header
-    assert buffers[3] is second.body[0], "handed on, not copied"
     head = "0000000000000003 0000000000000009 0000000000000002 0000000000000008 0000000000000007 00000002"
     assert b"".join(buffers) == bytes.fromhex(head) + first.header + second.header + b"hello"
+
+
+def test_small_bodies_share_a_buffer_and_large_ones_are_handed_on() -> None:
+    large = [bytes(16 * 1024), b"!"]
+    bodies: list[list[bytes]] = [[b"a"], [b"b"], large, [b"c"], large, large]
+    entries = [
+        new_entry(Term(3), Index(10 + place), EntryKind.COMMANDS, sum(map(len, body)), body)
+        for place, body in enumerate(bodies)
+    ]
+    _, buffers = encode(AppendRequest(Term(3), Index(9), Term(2), Index(8), 7, entries))
+    assert [len(buffer) for buffer in buffers] == [44, 27 + 27 + 26, 16384, 1, 27 + 26, 16384, 1, 26, 16384, 1]
+    assert all(buffers[place] is large[0] for place in (2, 5, 8))
+    found = decode(5, memoryview(b"".join(buffers)))
+    assert isinstance(found, AppendRequest)
+    assert [b"".join(entry.body) for entry in found.entries] == [b"".join(body) for body in bodies]
 
 
 def test_bodies_are_slices_of_the_frame() -> None:
@@ -212,7 +225,7 @@ GOOD = append_bytes([entry_at(10), entry_at(11)])
         (append_bytes([entry_at(10, term=4)]), "term 4, not of 2..3"),
         (append_bytes([entry_at(10, term=1)]), "term 1, not of 2..3"),
         (append_bytes([entry_at(10, term=3), entry_at(11, term=2)]), "term 2, not of 3..3"),
-        (append_bytes([], prev_term=4), "term 4, not of 0..3"),
+        (append_bytes([], prev_term=4), "before that of its entries"),
         (append_bytes([], term=-1, prev_term=-2), "negative"),
         (GOOD[:-1] + b"Y", "entry 11 is damaged"),
         (GOOD[:HEAD_BYTES] + b"\0\0\0\1" + GOOD[HEAD_BYTES + 4 :], "an entry of 1 bytes"),
