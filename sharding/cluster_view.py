@@ -106,7 +106,7 @@ def _seen(shard: Shard) -> SeenShard:
     return SeenShard(shard.shard_id, shard.term, int(group.applied), len(shard.state.chains), replicas)
 
 
-def _without_leader(shard_id: int, shard: Shard | None, wanted: Sequence[int], live: set[int]) -> SeenShard:
+def _without_leader(shard_id: int, shard: Shard | None, wanted: Sequence[int], live: frozenset[int]) -> SeenShard:
     if shard is None:
         replicas = tuple(SeenReplica(one, True, -1, one in live) for one in wanted)
         return SeenShard(shard_id, 0, 0, 0, replicas)

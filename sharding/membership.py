@@ -52,7 +52,7 @@ class Surroundings:
     catalog_shard: Shard
     shards: Mapping[int, Shard]
     members: Callable[[], Members]
-    live_nodes: Callable[[], set[int]]
+    live_nodes: Callable[[], frozenset[int]]
     submit: Callable[[Command], Awaitable[object]]
     barrier: Callable[[], Awaitable[None]]
     bell: Bell

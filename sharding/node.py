@@ -444,7 +444,7 @@ class Node:
         """The data shards that have a replica on this node, led here or not, by id."""
         return self._shards
 
-    def live_nodes(self) -> set[int]:
+    def live_nodes(self) -> frozenset[int]:
         """This node and those to which the link is up."""
         return self._router.live_nodes()
 

@@ -57,7 +57,9 @@ class Router:
         self._tasks: set[asyncio.Task[object]] = set()
         self._undo: Callable[[], None] | None = None
         self._is_closed = False
+        self._live = frozenset({node_id})
         if peers is not None:
+            self._live |= {int(one) for one in peers.live_nodes()}
             peers.serve(CallKind.PROPOSE, self._on_propose)
             peers.serve(CallKind.TELL_LEADERS, self._on_told)
             self._undo = peers.observe(self._on_up, self._on_down)
@@ -75,10 +77,9 @@ class Router:
         members = self._members_of(shard_id)
         return members[0] if len(members) == 1 and members[0] in self.live_nodes() else None
 
-    def live_nodes(self) -> set[int]:
+    def live_nodes(self) -> frozenset[int]:
         """This node and those to which the link is up."""
-        others = () if self._peers is None else self._peers.live_nodes()
-        return {self._node_id, *map(int, others)}
+        return self._live
 
     def on_leading(self, shard_id: int, term: int) -> None:
         """This node began to lead: tell the others."""
@@ -213,10 +214,12 @@ class Router:
             self._logger.debug("node %d was not told what this node leads: %s", node, error)
 
     def _on_up(self, peer: Peer) -> None:
+        self._live |= {int(peer.node_id)}
         if self._led and not self._is_closed:
             self._spawn(self._tell(peer.node_id, tuple(self._led.items())))
 
     def _on_down(self, peer: Peer) -> None:
+        self._live -= {int(peer.node_id)}
         for shard_id in [one for one, (_, node_id) in self._told.items() if node_id == peer.node_id]:
             del self._told[shard_id]
 
