@@ -5,12 +5,13 @@ import time
 from collections import defaultdict
 from itertools import pairwise
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from .history import History, Stored, Where, value_of
 
 UNACKNOWLEDGED_MAX = 1_000
 READ_DEADLINE_S = 120.0
+LEADER_DEADLINE_S = 30.0
 
 
 class Writer(threading.Thread):
@@ -33,6 +34,9 @@ class Writer(threading.Thread):
                 "message.timeout.ms": 120_000,
                 "reconnect.backoff.ms": 20,
                 "reconnect.backoff.max.ms": 200,
+                # A node that is stopped answers nothing: the client must give its connection up to ask another.
+                "socket.timeout.ms": 3_000,
+                "request.timeout.ms": 3_000,
                 "retry.backoff.ms": 20,
                 "retry.backoff.max.ms": 200,
                 "topic.metadata.refresh.fast.interval.ms": 50,
@@ -119,6 +123,14 @@ def read_all(servers: str, topic: str, partitions: int) -> list[Stored]:
 
 
 def _end(consumer: Consumer, topic: str, partition: int) -> int:
-    watermarks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
-    assert watermarks is not None, f"no watermarks of {topic}-{partition} in 60 s"
-    return watermarks[1]
+    deadline = time.monotonic() + LEADER_DEADLINE_S
+    while True:
+        try:
+            watermarks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
+        except KafkaException as error:
+            # "Unknown partition" is what librdkafka makes of a partition whose leader is being elected.
+            assert time.monotonic() < deadline, f"{topic}-{partition} has no leader: {error}"
+            consumer.poll(0.1)
+        else:
+            assert watermarks is not None, f"no watermarks of {topic}-{partition} in 60 s"
+            return watermarks[1]
