@@ -153,7 +153,10 @@ class Node:
             await self._time.start()
 
     async def register(self, address: NodeAddress) -> None:
-        """Tell the cluster where this node listens, once it does."""
+        """Tell the cluster where this node listens, once it does; among others, as soon as the catalog is led.
+
+        Raises: NotLeaderError (alone), ClosingError.
+        """
         known = self._catalog.nodes.get(self.node_id)
         record = NodeRecord(
             node_id=self.node_id,
@@ -167,7 +170,15 @@ class Node:
             peer_host=self._settings.peer_host,
             peer_port=self._settings.peer_port,
         )
-        await self.register_node(record)
+        while True:
+            try:
+                await self.register_node(record)
+            except NotLeaderError as error:
+                if self._peers is None:
+                    raise
+                self._logger.warning("not registered yet: %s", error)
+            else:
+                return
 
     async def register_node(self, record: NodeRecord) -> None:
         """Make a node known to all: this one when it listens, or one that asks to join. Raises: NotLeaderError."""

@@ -7,7 +7,7 @@ import pytest
 
 from raft.interfaces import NodeId
 from sharding.errors import ClosingError, NotLeaderError
-from sharding.interfaces import NewTopic
+from sharding.interfaces import NewTopic, NodeAddress
 from tests.support.sharding_cluster import sharding_cluster
 from tests.support.virtual_loop import run_virtually
 
@@ -114,5 +114,28 @@ def test_a_node_is_closed_while_it_waits_for_the_others() -> None:
             await cluster[1].node.close()
             with pytest.raises(ClosingError):
                 await starting
+
+    run(story())
+
+
+def test_a_node_registers_when_the_catalog_is_led_again() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            for node_id in (2, 3):
+                await cluster.crash(node_id)
+            await cluster.until(lambda: cluster.node(1).controller_id == -1)
+            address = NodeAddress(node_id=1, host="elsewhere", kafka_port=1, http_port=2)
+            registering = asyncio.ensure_future(cluster.node(1).register(address))
+            await asyncio.sleep(25)
+            assert not registering.done()
+            await cluster.start(2)
+            await registering
+            assert address in cluster.node(2).nodes()
+            await cluster.crash(2)
+            waiting = asyncio.ensure_future(cluster.node(1).register(address))
+            await asyncio.sleep(5)
+            await cluster[1].node.close()
+            with pytest.raises(ClosingError):
+                await waiting
 
     run(story())

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.host import RaftHost, Surroundings
 from raft.interfaces import GroupId, NodeId
@@ -29,6 +28,7 @@ from tests.raft.doubles import LoopRunner
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.node_bench import all_records
 from tests.support.raft_cluster import MemoryLinks, Network
+from tests.support.virtual_loop import VirtualClock
 
 LOG = logging.getLogger("test")
 T = TypeVar("T")
@@ -106,7 +106,7 @@ class ShardingCluster:
         self._lives += 1
         peer = Peer(NodeId(node_id), self.disk_ids[node_id])
         links = MemoryLinks(self.network, peer, SETTINGS)
-        peers = Peers(links, SETTINGS.rpcs_max, LoopClock())
+        peers = Peers(links, SETTINGS.rpcs_max, VirtualClock())
         failures: list[tuple[GroupId | None, Exception]] = []
         host = RaftHost(
             self.disks[node_id],
@@ -116,10 +116,13 @@ class ShardingCluster:
             settings=SETTINGS,
             on_failure=lambda group_id, error: failures.append((group_id, error)),
             surroundings=Surroundings(
-                runners=LoopRunner, blocking=at_once, random=Random(self._seed * 1000 + self._lives)
+                clock=VirtualClock(),
+                runners=LoopRunner,
+                blocking=at_once,
+                random=Random(self._seed * 1000 + self._lives),
             ),
         )
-        groups = Groups(limits=GroupLimits(), clock=LoopClock(), wall_ms=wall_ms, new_id=self._new_id, logger=LOG)
+        groups = Groups(limits=GroupLimits(), clock=VirtualClock(), wall_ms=wall_ms, new_id=self._new_id, logger=LOG)
         node = Node(
             NodeSettings(
                 node_id=node_id,

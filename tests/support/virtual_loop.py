@@ -8,6 +8,8 @@ import selectors
 from collections.abc import Coroutine
 from typing import TypeVar
 
+from raft.clock import LoopClock
+
 T = TypeVar("T")
 
 
@@ -30,6 +32,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.passed_s
+
+
+class VirtualClock(LoopClock):
+    """Goes by the loop's time, which is not that of the machine."""
+
+    def now_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
 
 
 def run_virtually(work: Coroutine[object, object, T]) -> T:
