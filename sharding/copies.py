@@ -73,6 +73,10 @@ class CopyHost(Protocol):
         """The other nodes that have the topic, the likeliest to have its runs first."""
         ...
 
+    def other_nodes(self, topic_id: bytes) -> Sequence[int]:
+        """Those, and then all others: a node that was a replica keeps its runs."""
+        ...
+
     def published_or_none(self, topic_id: bytes, number: int) -> SplitManifest | None: ...
     def on_copied(self, topic_id: bytes, number: int) -> None:
         """The runs of a published split are here now, or whole again."""
@@ -110,8 +114,8 @@ class Copies:
             peers.serve(CallKind.COPY_SPLIT, self._on_copy)
 
     def is_here(self, manifest: SplitManifest) -> bool:
-        """All its runs; on a topic without other replicas nobody else could have them."""
-        if self._peers is None or not self._host.other_replicas(manifest.topic_id):
+        """All its runs. A node that stands alone takes them to be: nobody else could have them."""
+        if self._peers is None:
             return True
         names = self._here.get((manifest.topic_id, manifest.number), frozenset())
         return names.issuperset(run.name for run in manifest.runs)
@@ -125,7 +129,7 @@ class Copies:
 
         for manifest in await anyio.to_thread.run_sync(found, limiter=self._limiter):
             self._took(manifest)
-            self._unchecked.append(manifest)
+            self.suspect(manifest)
 
     def made(self, manifest: SplitManifest) -> None:
         """This node has merged these runs and read them back."""
@@ -138,7 +142,7 @@ class Copies:
             self._wake.set()
 
     def suspect(self, manifest: SplitManifest) -> None:
-        """A run of the split could not be read: compare it with its manifest, and repair it."""
+        """Compare the runs of a split with their manifest, and repair them, if others can have them whole."""
         if self._peers is not None and self._host.other_replicas(manifest.topic_id):
             self._unchecked.append(manifest)
             self._wake.set()
@@ -200,7 +204,7 @@ class Copies:
                 if not self._is_wanted(manifest):
                     continue
                 try:
-                    await self._fetch(manifest, self._host.other_replicas(manifest.topic_id))
+                    await self._fetch(manifest, self._host.other_nodes(manifest.topic_id))
                 except (SealingError, OSError) as error:
                     self._logger.warning("split %d is not copied yet: %s", manifest.number, error)
                     failed.append(manifest)

@@ -166,8 +166,8 @@ class Sealer:
         return self._failures
 
     def on_append(self, split: WriteSplit) -> None:
-        """An append was applied; cheap, called for each."""
-        if split.topic_id not in self._since_ms:
+        """An append was applied, here or where it is led; cheap, called for each."""
+        if split.topic_id not in self._since_ms and self._host.led_topic_or_none(split.topic_id) is not None:
             self._since_ms[split.topic_id] = self._now_ms()
 
     async def run(self) -> None:

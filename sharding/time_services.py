@@ -314,8 +314,14 @@ class TimeServices:
         if (topic := self._topics.get(topic_id)) is None:
             return ()
         leader = self.leader_or_none(topic_id)
+        live = set[int]() if self._node.peers is None else set(map(int, self._node.peers.live_nodes()))
         others = [node_id for node_id in self.replicas_of(topic) if node_id != self.node_id]
-        return sorted(others, key=lambda node_id: node_id != leader)
+        return sorted(others, key=lambda node_id: (node_id not in live, node_id != leader))
+
+    def other_nodes(self, topic_id: bytes) -> Sequence[int]:
+        replicas = self.other_replicas(topic_id)
+        nodes = [node_id for node_id in self._node.catalog.nodes if node_id not in {*replicas, self.node_id}]
+        return [*replicas, *nodes]
 
     def published_or_none(self, topic_id: bytes, number: int) -> SplitManifest | None:
         held = self._held_or_none(topic_id)

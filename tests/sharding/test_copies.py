@@ -12,6 +12,7 @@ import pytest
 from raft.errors import CallRefusedError, PeerUnreachableError
 from raft.interfaces import NodeId
 from sharding.calls import CallKind, encoded
+from sharding.catalog import ShardRecord
 from sharding.copies import FetchRun
 from sharding.errors import NotLeaderError, NotReplicatedHereError, SealingError
 from sharding.interfaces import Topic
@@ -396,3 +397,26 @@ def test_a_call_for_a_run_is_small_and_plain() -> None:
     (body,) = encoded(wanted)
     assert msgspec.msgpack.decode(body, type=FetchRun) == wanted
     assert len(body) < 64
+
+
+async def test_a_topic_that_moved_to_another_node_gets_its_runs_from_the_one_that_had_it(tmp_path: Path) -> None:
+    story = Story(15)
+    async with time_cluster(tmp_path, leaders=()) as cluster:
+        await cluster.memory.add_shards(1, 1, replicas=(1,))
+        topic = await cluster.create(**CONFIGS)
+        await story.append(cluster, topic)
+        await cluster.seal(topic)
+        assert set(files_of(cluster, 1, topic, 0)) <= {"main.parquet", "late-1.parquet"}
+        nodes = cluster.memory.nodes
+        for node in nodes.values():
+            for node_id in nodes:
+                node.catalog.nodes.setdefault(node_id, None)
+            for shard_id in (1, 2):
+                node.catalog.shards[shard_id] = ShardRecord(shard_id, 1, (2,))
+        for shard_id in (1, 2):
+            nodes[2].open_shard(shard_id)
+            cluster.memory.groups[shard_id].elect(2)
+        await until_copied(cluster, 2, topic, 0)
+        assert files_of(cluster, 2, topic, 0) == published(cluster, 2, topic, 0).sha256
+        answer = await cluster.stream(2, topic).events(EventsQuery())
+        assert await rows_of(answer) == sorted(story.events)
