@@ -9,6 +9,7 @@ durable on a majority. `peer` is the same on the prototype's replication core, a
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -188,6 +189,8 @@ async def member(
         await asyncio.sleep(0.5)
     for loop in loops:
         loop.took.clear()
+    gc.collect()
+    gc.freeze()  # as a served node does once it has started
     began = asyncio.get_running_loop().time()
     print("begin", flush=True)
     await asyncio.sleep(seconds)

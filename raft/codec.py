@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, Entry, EntryKind
+from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, Entry, EntryKind, make
 from .errors import BadMessageError
 from .interfaces import Buffer, GroupId, Index, Term
 from .messages import (
@@ -195,7 +195,8 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
         if not last_term <= term <= term_max:
             raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
         body = (payload[first:end],) if end > first else ()
-        entries.append(Entry(term, index, KINDS[kind], end - first, body, bytes(payload[position:first])))
+        header = bytes(payload[position:first])
+        entries.append(make(Entry, (Term(term), Index(index), KINDS[kind], end - first, body, header)))
         last_term, position = term, end
     if position != total:
         raise BadMessageError(f"{total - position} bytes behind the last entry")

@@ -45,6 +45,8 @@ from .ready import Ready
 from .tail import LogView, Tail
 from .voting import ElectionTimer, Voting
 
+COMMANDS = EntryKind.COMMANDS
+
 
 class RaftCore:
     """applied <= Ready.committed <= min(committed, persisted); committed <= last; terms never fall.
@@ -176,7 +178,7 @@ class RaftCore:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
         leadership = self._ready_leadership()
         leadership.check_accepts()
-        return leadership.append(EntryKind.COMMANDS, body, size)
+        return leadership.append(COMMANDS, body, size)
 
     def read_index(self, context: Hashable) -> None:
         """Confirm that a read which begins now may be answered: `Ready.reads`, or `failed_reads`: leadership moved.

@@ -13,7 +13,7 @@ The length is outside the CRC: a wrong one makes the CRC wrong. What a body mean
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from crc32c import crc32c
 
@@ -33,6 +33,16 @@ class EntryKind(IntEnum):
     COMMANDS = 1
     CONFIGURATION = 2
 
+
+T = TypeVar("T")
+
+
+class Maker(Protocol):
+    def __call__(self, made: type[T], values: tuple[object, ...], /) -> T: ...
+
+
+make = cast("Maker", tuple.__new__)
+"""A NamedTuple of its values, in a third of the time of its own constructor; for what is made of every entry."""
 
 KNOWN_KINDS = frozenset(int(kind) for kind in EntryKind)
 
@@ -69,7 +79,8 @@ class EntryHeader(NamedTuple):
 def new_entry(term: Term, index: Index, kind: EntryKind, size: int, body: Sequence[Buffer]) -> Entry:
     """An entry with its header made; the CRC runs over the buffers where they are."""
     checked = CHECKED.pack(term, index, kind, ENTRY_VERSION)
-    return Entry(term, index, kind, size, body, PREFIX.pack(LENGTH_MIN + size, _crc(checked, body)) + checked)
+    header = PREFIX.pack(LENGTH_MIN + size, _crc(checked, body)) + checked
+    return make(Entry, (term, index, kind, size, body, header))
 
 
 def matches(header: bytes, body: Sequence[Buffer]) -> bool:

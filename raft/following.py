@@ -91,8 +91,9 @@ class Following:
 
     def _take(self, entries: Sequence[Entry]) -> None:
         self._state.tail.append(entries)
+        configuration = EntryKind.CONFIGURATION
         for entry in entries:
-            if entry.kind is EntryKind.CONFIGURATION:
+            if entry.kind is configuration:
                 self._state.memberships.append(entry.index, decode_configuration(b"".join(entry.body)))
 
     def _cut(self, to_index: Index) -> None:

@@ -12,7 +12,7 @@ from crc32c import crc32c
 
 from .checkpoint import CheckpointFacts, to_facts
 from .disk import Disk
-from .entries import HEADER, HEADER_BYTES, PREFIX, Entry, EntryHeader, read_header_or_none
+from .entries import HEADER, HEADER_BYTES, PREFIX, Entry, EntryHeader, make, read_header_or_none
 from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
 from .interfaces import GroupId, Index, Place, Term
@@ -133,7 +133,9 @@ class SegmentLog:
                 self._add_segment(entries[count].index, sizes[count])
                 continue
             plan = self._segments[-1].plan
-            placed += [PlacedEntry(entry, plan, begin) for entry, begin in zip(entries[count:], begins, strict=False)]
+            placed += [
+                make(PlacedEntry, (entry, plan, begin)) for entry, begin in zip(entries[count:], begins, strict=False)
+            ]
         if entries[0].term == entries[-1].term:
             self._terms.add(entries[0].index, entries[0].term)
         else:

@@ -1,4 +1,4 @@
-"""What members of a group say to each other. Each message carries its sender's term, and may come twice, late, or never.
+"""What members of a group say to each other. Each message carries its sender's term; it may come twice, late, or never.
 
 Terms above the receiver's own make it a follower of that term (`PreVoteRequest` and a granted `PreVoteResponse` do
 not); lower ones are answered with the own term, so that a deposed leader learns of it.

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .entries import HEADER_BYTES, Entry
+from .entries import HEADER_BYTES, Entry, make
 from .interfaces import Index, Place
 from .segments import SegmentPlan
 
@@ -16,7 +16,7 @@ class PlacedEntry(NamedTuple):
 
     @property
     def place(self) -> Place:
-        return Place(self.plan.first_index, self.position + HEADER_BYTES)
+        return make(Place, (self.plan.first_index, self.position + HEADER_BYTES))
 
     @property
     def end_position(self) -> int:
