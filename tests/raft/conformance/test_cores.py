@@ -25,7 +25,7 @@ ENGINES = pytest.mark.parametrize("engine", [HARDENED, NATIVE, mixed], ids=["pys
 FAULTS = pytest.mark.parametrize(
     "faults", [CUTS_ONLY, ALL, DAMAGE, CHANGES, DOUBLES], ids=["cuts", "all", "damage", "changes", "doubles"]
 )
-SEEDS = 10
+SEEDS = 4
 
 
 @ENGINES
