@@ -20,11 +20,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "events": ("events", "Events of a time range."),
         "aggregate": ("aggregate", "Aggregates over a time range."),
         "splits": ("splits", "Time splits of a topic; seal the open one."),
+        "cluster": ("cluster", "Nodes and shards of the cluster."),
         "groups": ("groups", "List, describe, delete consumer groups."),
         "check": ("check", "Verify the data directory of a stopped node."),
     }
 )
-NOT_BUILT = ("query", "cluster", "users", "acls", "export", "sync", "bench")
+NOT_BUILT = ("query", "users", "acls", "export", "sync", "bench")
 
 
 class _Program(click.Group):
