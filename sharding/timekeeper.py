@@ -14,6 +14,7 @@ only as successor of the last one, and the next timekeeper begins with a fence o
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -81,6 +82,7 @@ class Timekeeper:
         self._wishes: dict[bytes, list[tuple[TickWish, anyio.Event]]] = {}
         # Before this moment, appends may have been seen by another leader.
         self._led_since_ms = 0
+        self._seen_ms = 0
         self._wake = anyio.Event()
 
     def on_append(self, split: WriteSplit) -> None:
@@ -132,11 +134,24 @@ class Timekeeper:
         async with anyio.create_task_group() as tasks:
             while True:
                 now_ms = self._now_ms()
+                if now_ms < self._seen_ms:
+                    self._on_clock_set_back(now_ms)
+                self._seen_ms = now_ms
                 due = [topic_id for topic_id, due_ms in self._due_ms.items() if due_ms <= now_ms]
                 # No await in between: the fences of all due topics share an entry per shard.
                 for topic_id in due:
                     self._look_at(topic_id, now_ms, tasks)
                 await self._sleep(now_ms)
+
+    def _on_clock_set_back(self, now_ms: int) -> None:
+        """What was seen at a time that is not yet counts as seen now: nobody waits until the clock is there again."""
+        self._led_since_ms = min(self._led_since_ms, now_ms)
+        self._due_ms = dict.fromkeys(self._due_ms, now_ms)
+        for topic in self._host.led_topics():
+            with suppress(ShardingError):  # a partition that is not opened has seen nothing
+                for partition in range(topic.partition_count):
+                    split = self._host.newest_split(topic.topic_id, partition)
+                    split.last_append_ms = min(split.last_append_ms or now_ms, now_ms)
 
     async def _sleep(self, now_ms: int) -> None:
         self._wake = anyio.Event()

@@ -60,6 +60,20 @@ async def test_data_is_ticked_behind_its_lateness_and_to_its_end_when_idle() -> 
         assert await tick_number(node, keeper, 2) == Tick(2, 7000, (2, 1))
 
 
+async def test_a_clock_that_is_set_back_stops_no_ticks() -> None:
+    node = StreamNode(MemoryDisk())
+    node.add_topic(schema=SCHEMA, lateness_ms="100", idle_ms="1000", tick_ms="10")
+    await node.open_splits()
+    async with running(node) as keeper:
+        await node.append(0, [5000, 7000])
+        await node.append(1, [6000])
+        await tick_number(node, keeper, 1)
+        node.now_ms -= 900_000
+        await asyncio.sleep(0.03)
+        node.now_ms += 1000
+        assert await tick_number(node, keeper, 2) == Tick(2, 7000, (2, 1))
+
+
 async def test_nothing_is_proposed_once_everything_is_final() -> None:
     node = StreamNode(MemoryDisk())
     node.add_topic(schema=SCHEMA, idle_ms="10", tick_ms="10")
