@@ -202,7 +202,7 @@ class Story:
             client = self._client(f"g{i}")
             # Some give up early and look for another coordinator; some are silent for long and know an old one.
             client.timeout_s = client.random.choice([0.3, 0.6, 1.5])
-            mean_s = client.random.choice([0.05, 0.2, 0.6])
+            mean_s = client.random.choice([0.05, 0.3, 1.5])
             self._workloads.append(Committer(client, history, name, number=i, of=options.committers, mean_s=mean_s))
         if options.topics_created:
             names = [f"more{i}" for i in range(options.topics_created)]
