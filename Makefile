@@ -1,4 +1,5 @@
 # make demo   run the main job on real data with the embedded default (ONCE=1: end by itself, exit 0 only if verified)
+# make demo CLUSTER=3   the same against three nodes
 # make test   install what is needed and run everything (about 12 minutes)
 # make simulate SEEDS=100   whole nodes in one process under faults, on two engines (SEED=17 ENGINE=trio: replay one)
 # make evidence   longer runs: seeds, clients at full size, speed against Apache Kafka
@@ -34,7 +35,7 @@ install: $(STAMPS)/all
 tools: $(STAMPS)/tools
 
 demo: $(STAMPS)/demo
-	@$(BIN)/python -m timesplit.demo $(if $(ONCE),--once)
+	@$(BIN)/python -m timesplit.demo $(if $(ONCE),--once) $(if $(CLUSTER),--nodes $(CLUSTER))
 
 lint: $(STAMPS)/all
 	$(BIN)/ruff format --check --quiet .

@@ -1,4 +1,4 @@
-"""`python -m timesplit.demo [--once]`: start a node, load real flights, run a Faust app, show and verify answers."""
+"""`python -m timesplit.demo [--once] [--nodes 3]`: start nodes, load flights, run a Faust app, verify answers."""
 # pandas and confluent-kafka carry partial types:
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownLambdaType=false, reportUnknownParameterType=false
@@ -7,6 +7,8 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -19,10 +21,12 @@ from rich.table import Table
 
 from .data import ATTRIBUTES, flights
 from .load import LoadError, consume, produce
-from .node import start_app, start_node, wait_for_ctrl_c
+from .node import Node, start_app, start_nodes, wait_for_ctrl_c
 from .truth import COLUMNS, WrongAnswerError, compare, hourly
 
 PARTITIONS = 4
+REPLICAS_MAX = 3
+NODES_MAX = 9
 HOUR_MS = 3_600_000
 TOPICS = {"flights": 24 * HOUR_MS, "flights-strict": HOUR_MS}
 END_OF_DATA = "2014-01-01T06:00:00Z"
@@ -36,13 +40,16 @@ Rows = Sequence[Mapping[str, object]]
 
 
 class Demo:
-    """One run: owns the console and the addresses of the node."""
+    """One run: owns the console and the addresses of the nodes. Every node is asked in turn, and must answer alike."""
 
-    def __init__(self, console: Console, kafka: str, http: str) -> None:
+    def __init__(self, console: Console, nodes: Sequence[Node]) -> None:
         self.console = console
-        self.kafka = kafka
-        self.http = http
-        self.client = httpx.Client(base_url=f"http://{http}/api/v1", timeout=HTTP_DEADLINE_S)
+        self.kafka = ",".join(node.kafka for node in nodes)
+        self.replicas = min(REPLICAS_MAX, len(nodes))
+        self.clients = cycle(
+            httpx.Client(base_url=f"http://{node.http}/api/v1", timeout=HTTP_DEADLINE_S, follow_redirects=True)
+            for node in nodes
+        )
 
     def create_topics(self) -> None:
         for name, lateness_ms in TOPICS.items():
@@ -51,13 +58,14 @@ class Demo:
                 {
                     "name": name,
                     "partitions": PARTITIONS,
-                    "replication_factor": 1,
+                    "replication_factor": self.replicas,
                     "schema": ATTRIBUTES,
                     "aggregates": ["dep_delay", "arr_delay", "distance"],
                     "configs": {"lateness.ms": str(lateness_ms)},
                 },
             )
-        self._post("/topics", {"name": "departures-hourly", "partitions": 1, "replication_factor": 1})
+        derived = {"name": "departures-hourly", "partitions": 1, "replication_factor": self.replicas}
+        self._post("/topics", derived)
 
     def load(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Send the flights to both topics; the frame as acknowledged for `flights`."""
@@ -144,13 +152,13 @@ class Demo:
         self.console.print(f"  [dim]again:[/] {command}", highlight=False, soft_wrap=True)
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> dict[str, Rows]:
-        answer = self.client.get(path, params=dict(query))
+        answer = next(self.clients).get(path, params=dict(query))
         if answer.is_error:
             raise WrongAnswerError(f"GET {path}: {answer.status_code} {answer.text}")
         return answer.json()
 
     def _post(self, path: str, body: object) -> dict[str, Rows]:
-        answer = self.client.post(path, json=body)
+        answer = next(self.clients).post(path, json=body)
         if answer.is_error:
             raise WrongAnswerError(f"POST {path}: {answer.status_code} {answer.text}")
         return answer.json()
@@ -162,18 +170,21 @@ def _shown(name: str, value: object) -> str:
     return "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
-def run(console: Console, *, is_once: bool) -> None:
+def run(console: Console, *, is_once: bool, node_count: int) -> None:
     """Raises: WrongAnswerError, LoadError when anything shown is not what the data frame says."""
     with tempfile.TemporaryDirectory(prefix="timesplit-demo-") as name:
         folder = Path(name)
-        node, kafka, http = start_node(folder)
-        with node:
-            console.print(f"a standalone node: Kafka on {kafka}, HTTP and page on http://{http}/, data in {folder}")
-            demo = Demo(console, kafka, http)
+        with ExitStack() as running:
+            nodes = start_nodes(folder, node_count, running)
+            what = "a standalone node" if node_count == 1 else f"{node_count} nodes, every record on {REPLICAS_MAX}"
+            console.print(f"{what}; data in {folder}")
+            for node in nodes:
+                console.print(f"  Kafka on {node.kafka}, HTTP and page on http://{node.http}/", highlight=False)
+            demo = Demo(console, nodes)
             demo.create_topics()
             with console.status("reading 336,776 flights of 2013"):
                 frame = flights()
-            with start_app(folder, kafka) as app:
+            with start_app(folder, nodes[0].kafka) as app:
                 frame = demo.load(frame)
                 truth = hourly(frame)
                 demo.seal()
@@ -187,8 +198,8 @@ def run(console: Console, *, is_once: bool) -> None:
                     raise LoadError(f"{error}; the app said: {app.tail()}") from error
                 console.print(f"\n[bold green]every answer shown was verified[/] ({len(COLUMNS)} columns each)")
                 if not is_once:
-                    console.print(f"the page: http://{http}/ — serving until Ctrl-C", highlight=False)
-                    wait_for_ctrl_c(node)
+                    console.print(f"the page: http://{nodes[0].http}/ — serving until Ctrl-C", highlight=False)
+                    wait_for_ctrl_c(nodes)
 
 
 def main() -> None:
@@ -196,10 +207,11 @@ def main() -> None:
     arguments.add_argument(
         "--once", action="store_true", help="end by itself; exit 0 only if every answer was verified"
     )
+    arguments.add_argument("--nodes", type=int, default=1, choices=[1, *range(REPLICAS_MAX, NODES_MAX)])
     chosen = arguments.parse_args()
     console = Console()
     try:
-        run(console, is_once=chosen.once)
+        run(console, is_once=chosen.once, node_count=chosen.nodes)
     except (WrongAnswerError, LoadError, RuntimeError, httpx.HTTPError) as error:
         console.print(f"[bold red]the demo failed[/]: {error}", markup=True, highlight=False)
         sys.exit(1)

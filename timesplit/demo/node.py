@@ -1,4 +1,4 @@
-"""The demo's processes: a standalone node and a Faust worker, started like a user would, ended by pid."""
+"""The demo's processes: a node, or several, and a Faust worker, started like a user would, ended by pid."""
 
 import json
 import os
@@ -7,6 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -45,19 +48,41 @@ class Child:
         return self.log.read_text(errors="replace")[-2000:]
 
 
-def start_node(folder: Path) -> tuple[Child, str, str]:
-    """A node on the usual ports, or on free ones where those are taken: (process, Kafka address, HTTP address)."""
-    data = folder / "data"
-    kafka, http, peer = (_usual_or_free(port) for port in (9092, 8080, 9192))
-    arguments = ["-m", "timesplit", "serve", "--data", str(data), "--kafka", kafka, "--http", http, "--peer", peer]
-    node = Child(arguments, folder / "node.log")
-    assert node.process.stdout is not None
-    line = node.process.stdout.readline()
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A started node, and where it listens."""
+
+    process: Child
+    kafka: str
+    http: str
+
+
+def start_nodes(folder: Path, count: int, running: ExitStack) -> list[Node]:
+    """One node, or several that found a cluster: on the usual ports, or on free ones where those are taken.
+
+    They end with `running`.
+    """
+    children: list[tuple[Child, Path]] = []
+    peers = [_usual_or_free(9192 + at) for at in range(count)]
+    members = ",".join(f"{at}@{peer}" for at, peer in enumerate(peers, 1))
+    for at, peer in enumerate(peers):
+        data = folder / (f"node{at + 1}" if count > 1 else "data")
+        kafka, http = _usual_or_free(9092 + at), _usual_or_free(8080 + at)
+        arguments = ["-m", "timesplit", "serve", "--data", str(data), "--kafka", kafka, "--http", http, "--peer", peer]
+        if count > 1:
+            arguments += ["--node-id", str(at + 1), "--host", f"machine{at + 1}", "--members", members]
+        children.append((running.enter_context(Child(arguments, folder / f"{data.name}.log")), data))
+    return [_ready(child, data) for child, data in children]
+
+
+def _ready(child: Child, data: Path) -> Node:
+    """Raises: RuntimeError."""
+    assert child.process.stdout is not None
+    line = child.process.stdout.readline()
     if line != b"ready\n":
-        node.__exit__()
-        raise RuntimeError(f"the node did not start: {node.tail()}")
+        raise RuntimeError(f"the node did not start: {child.tail()}")
     addresses = json.loads((data / "addresses.json").read_text())
-    return node, addresses["kafka"], addresses["http"]
+    return Node(child, addresses["kafka"], addresses["http"])
 
 
 def start_app(folder: Path, broker: str) -> Child:
@@ -65,10 +90,10 @@ def start_app(folder: Path, broker: str) -> Child:
     return Child(["-m", "timesplit.demo.app", "worker", "-l", "warn"], folder / "app.log", environment)
 
 
-def wait_for_ctrl_c(node: Child) -> None:
-    """Returns when the user interrupts, or the node ends."""
+def wait_for_ctrl_c(nodes: Sequence[Node]) -> None:
+    """Returns when the user interrupts, or a node ends."""
     try:
-        while node.process.poll() is None:
+        while all(node.process.process.poll() is None for node in nodes):
             time.sleep(0.2)
     except KeyboardInterrupt:
         return
