@@ -262,7 +262,8 @@ class Committer(Workload):
         while not self.is_over:
             await self.rest(self._mean_s)
             try:
-                if self._coordinator is None:
+                # Now and then as a client that has just come, who asks any node.
+                if self._coordinator is None or self.client.random.random() < 0.15:
                     self._coordinator = await self.client.coordinator(self._group)
                 if self.client.random.random() < 0.5:
                     await self._write(register)
