@@ -23,6 +23,8 @@ GREETING_BYTES_MAX = 1_024
 ID_CHARACTERS_MAX = 64
 NONCE_BYTES = 16
 ANY_NODE = NodeId(0)
+NO_CLUSTER_YET = "belongs to no cluster yet"
+"""Why a link is refused while its cluster is being founded: nothing to worry about."""
 
 HEADER = struct.Struct(">4sH")
 
@@ -87,7 +89,7 @@ def check_link(heard: Greeting, own: Peer, cluster_id: str, known: Mapping[NodeI
 def check_identity(heard: Greeting, own: Peer, cluster_id: str, known: Mapping[NodeId, str | None]) -> None:
     """Raises: GreetingRefusedError."""
     if not cluster_id:
-        raise GreetingRefusedError(f"node {own.node_id} belongs to no cluster yet")
+        raise GreetingRefusedError(f"node {own.node_id} {NO_CLUSTER_YET}")
     if heard.cluster_id != cluster_id:
         raise GreetingRefusedError(f"cluster {heard.cluster_id or '(none)'}, not {cluster_id}")
     if heard.node_id == own.node_id:

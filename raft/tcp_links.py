@@ -22,6 +22,7 @@ from .deadlines import pause, within
 from .errors import GreetingRefusedError, MalformedFrameError
 from .greetings import (
     ANY_NODE,
+    NO_CLUSTER_YET,
     NONCE_BYTES,
     Greeting,
     Purpose,
@@ -307,7 +308,7 @@ class TcpLinks:
         if len(self._told) >= REFUSALS_MAX:
             self._told.clear()
         self._told[reason] = now_ms
-        self._logger.warning("%s", reason)
+        self._logger.log(logging.INFO if NO_CLUSTER_YET in reason else logging.WARNING, "%s", reason)
 
     def later(self, ms: int, connection: Connection, reason: str) -> Timer:
         return self._clock.call_later(ms, lambda: connection.abort(reason))
