@@ -176,7 +176,8 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
     entries: list[Entry] = []
     last_term, last_index = last
-    unpack, header_bytes, prefix_bytes, total = HEADER.unpack_from, HEADER_BYTES, PREFIX.size, len(payload)
+    unpack: Callable[[memoryview, int], tuple[int, ...]] = HEADER.unpack_from
+    header_bytes, prefix_bytes, total = HEADER_BYTES, PREFIX.size, len(payload)
     position = APPEND.size
     for due in range(last_index + 1, last_index + 1 + count):
         checked, first = position + prefix_bytes, position + header_bytes

@@ -19,7 +19,7 @@ from .greetings import GREETING_BYTES_MAX
 if TYPE_CHECKING:
     from .interfaces import Buffer
 
-JOINED_BYTES_MAX: Final = 4_096
+JOINED_BYTES_MAX: Final = 32 * 1024
 """A frame up to this size is joined into one buffer, which is cheaper than to hand over its parts."""
 TURN_MS: Final = 5
 

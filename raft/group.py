@@ -340,11 +340,11 @@ class Group:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Say what the core has to say; if something must be written first, soon, with what else this turn brings."""
+        """Do and say at once what the core has to; what else this turn brings comes in messages of its own anyway."""
         if self._is_scheduled or self._is_advancing or self._stopped:
             return
         if self._core.has_ready:
-            self._schedule()
+            self._drive()
         else:
             self._outbox.send_all(self._core.take_messages())
 
