@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from enum import IntEnum
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from crc32c import crc32c
 
@@ -74,8 +74,8 @@ HEARTBEAT = struct.Struct(">Hqqq")
 HEARTBEAT_RESPONSE = struct.Struct(">Hqq")
 COPIED_BYTES_MAX = 16 * 1024
 """Bodies up to this size are copied into one buffer with their neighbours: a link pays for each buffer of a frame."""
-KINDS = tuple(EntryKind)
-assert tuple(range(len(KINDS))) == KINDS, "the kind of an entry is its place here"
+KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
+assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
 
 class HeartbeatRow(NamedTuple):
@@ -176,7 +176,7 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
     entries: list[Entry] = []
     last_term, last_index = last
-    unpack: Callable[[memoryview, int], tuple[int, ...]] = HEADER.unpack_from
+    unpack = cast("Callable[[memoryview, int], tuple[int, ...]]", HEADER.unpack_from)
     header_bytes, prefix_bytes, total = HEADER_BYTES, PREFIX.size, len(payload)
     position = APPEND.size
     for due in range(last_index + 1, last_index + 1 + count):
