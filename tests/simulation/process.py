@@ -16,6 +16,7 @@ from gateway.kafka.server import KafkaServer
 from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
 from raft.configuration import Peer
+from raft.engines import Engine as RaftEngine
 from raft.errors import DataDirectoryError
 from raft.group import Group
 from raft.host import RaftHost, Surroundings
@@ -262,6 +263,10 @@ class NodeProcess:
             raise
         except DataDirectoryError as error:
             self._refuse(life, error)
+        except OSError as error:
+            # A full disk, say: the process ends, and whoever watches it starts it again.
+            self.world.trace("ended", self.node_id, repr(error))
+            self.world.after(0, lambda: self.crash_and_boot(0.5) if self.life is life else None)
         except Exception as error:  # noqa: BLE001 - the top of a process
             if life.threads.is_dead or self.disk.sync_error is not None:
                 return
@@ -277,6 +282,12 @@ class NodeProcess:
         self.phase = Phase.REFUSED
         self.world.after(0, lambda: self._end(life))
 
+    def _engine_of(self, group_id: GroupId) -> RaftEngine:
+        """The catalog's group is on either engine, or half of it on each, by turns of the seeds."""
+        turn = self.world.seed % 3
+        is_other = group_id == 0 and (turn == 0 or (turn == 1 and self.node_id % 2 == 1))
+        return RaftEngine.PYSYNCOBJ if is_other else RaftEngine.NATIVE
+
     async def _start(self, life: Life) -> None:
         options, loop = self._options, life.loop
         life.links = SimLinks(self._network, self.peer, loop)
@@ -289,6 +300,7 @@ class NodeProcess:
             settings=options.raft,
             on_failure=lambda group_id, error: self._on_failure(life, group_id, error),
             surroundings=Surroundings(runners=life.threads.runner, blocking=self._blocking(life), random=self.random),
+            engine_of=self._engine_of,
         )
         groups = Groups(
             limits=GroupLimits(),

@@ -21,7 +21,7 @@ ONE = "import sys; from tests.simulation.run import simulate; print(simulate(int
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_history_is_clean(seed: int, engine: str) -> None:
     """Replay with `make simulate SEED=…  ENGINE=…`."""
-    outcome = simulate(seed, engine, has_streams=seed == STREAM_SEED)
+    outcome = simulate(seed, engine, seconds=2.0, has_streams=seed == STREAM_SEED)
     assert outcome.problems == []
     assert outcome.figures["records acknowledged"] > 0, "a history in which nothing happens proves nothing"
 
