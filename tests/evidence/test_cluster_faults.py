@@ -48,6 +48,11 @@ def test_power_cuts_of_one_node_lose_nothing() -> None:
     faults("--faults", "power,kill_leader", "--seconds", "90", "--seed", "2")
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="needs root for a file system of its own")
+def test_full_disks_lose_nothing_and_heal_by_themselves() -> None:
+    faults("--faults", "fill,fill_all,kill", "--seconds", "60", "--seed", "1")
+
+
 def test_writes_go_on_after_each_of_a_hundred_killed_leaders() -> None:
     result = faults("--faults", "kill_leader", "--count", "100", "--seconds", "1800", "--rate", "300")
     assert result["faults"]["kill_leader"] == 100

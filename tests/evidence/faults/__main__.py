@@ -33,7 +33,7 @@ HEAL_DEADLINE_S = 60.0
 _PAUSE = threading.Event()
 
 NETWORK_FAULTS = frozenset({"isolate", "mute", "deafen", "part"})
-POWER_FAULTS = frozenset({"power", "power_all"})
+DISK_FAULTS = frozenset({"power", "power_all", "fill", "fill_all"})
 
 
 class Run:
@@ -46,7 +46,7 @@ class Run:
         self.silences: list[tuple[str, float]] = []
         names = set(options.faults)
         self.disks: list[PowerDisk] = []
-        if names & POWER_FAULTS:
+        if names & DISK_FAULTS:
             self.disks = [PowerDisk(folder, f"disk{at}") for at in range(1, options.nodes + 1)]
         with_network = bool(names & NETWORK_FAULTS)
         if with_network:
@@ -151,6 +151,19 @@ class Run:
             disk.cut()
         self.cluster.start()
 
+    def _fill(self) -> None:
+        self._fill_these([self.disks[self._one() - 1]])
+
+    def _fill_all(self) -> None:
+        self._fill_these(self.disks)
+
+    def _fill_these(self, disks: list[PowerDisk]) -> None:
+        for disk in disks:
+            disk.fill()
+        _wait(self.random.uniform(1, 4))
+        for disk in disks:
+            disk.free()
+
     def _cut_network(self, cut: Callable[[PeerNetwork], None]) -> None:
         assert self.network is not None
         cut(self.network)
@@ -184,7 +197,7 @@ class Run:
         reads: dict[str, list[Stored]] = {"all up": self._read()}
         if self.options.rf >= 3:
             for number, node in self.cluster.nodes.items():
-                node.stop()
+                assert node.stop() == 0, f"node {number} did not stop as it should"
                 reads[f"without {number}"] = self._read()
                 self.cluster.start(number)
         found = problems(history, reads)

@@ -88,20 +88,9 @@ class Writer(threading.Thread):
 
 
 def read_all(servers: str, topic: str, partitions: int) -> list[Stored]:
-    """Everything up to the high watermarks, from the leaders. Raises: AssertionError after the deadline."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": servers,
-            "group.id": "none",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "check.crcs": True,
-            "reconnect.backoff.max.ms": 200,
-            "log_level": 0,
-        }
-    )
+    """Everything up to the high watermarks, from the leaders. Raises: AssertionError after the deadlines."""
+    consumer, ends = _consumer_and_ends(servers, topic, partitions)
     try:
-        ends = [_end(consumer, topic, partition) for partition in range(partitions)]
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
         left = {partition: end for partition, end in enumerate(ends) if end}
         records: list[Stored] = []
@@ -122,15 +111,34 @@ def read_all(servers: str, topic: str, partitions: int) -> list[Stored]:
         consumer.close()
 
 
-def _end(consumer: Consumer, topic: str, partition: int) -> int:
+def _consumer_and_ends(servers: str, topic: str, partitions: int) -> tuple[Consumer, list[int]]:
+    """A consumer, and where each partition ends.
+
+    A partition whose leader is being elected is "unknown" to librdkafka, and may stay so for that client: each try has
+    a client of its own.
+    """
     deadline = time.monotonic() + LEADER_DEADLINE_S
     while True:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": servers,
+                "group.id": "none",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "check.crcs": True,
+                "reconnect.backoff.max.ms": 200,
+                "log_level": 0,
+            }
+        )
         try:
-            watermarks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
+            return consumer, [_end(consumer, topic, partition) for partition in range(partitions)]
         except KafkaException as error:
-            # "Unknown partition" is what librdkafka makes of a partition whose leader is being elected.
-            assert time.monotonic() < deadline, f"{topic}-{partition} has no leader: {error}"
-            consumer.poll(0.1)
-        else:
-            assert watermarks is not None, f"no watermarks of {topic}-{partition} in 60 s"
-            return watermarks[1]
+            consumer.close()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{topic} has no leaders: {error}") from error
+
+
+def _end(consumer: Consumer, topic: str, partition: int) -> int:
+    watermarks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=60)
+    assert watermarks is not None, f"no watermarks of {topic}-{partition} in 60 s"
+    return watermarks[1]

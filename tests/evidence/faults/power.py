@@ -1,4 +1,4 @@
-"""Power cuts without a power switch: a node's data on an ext4 of its own, in a file.
+"""Power cuts without a power switch, and disks that are full: a node's data on an ext4 of its own, in a file.
 
 After SIGKILL of the node the file holds what had reached the block device; what was written and never synced is in the
 page cache of the mounted file system. `cut` copies the file, throws the mounted one away and goes on from the copy.
@@ -6,9 +6,10 @@ Needs root.
 """
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
-IMAGE_BYTES = 2 << 30
+IMAGE_BYTES = 1 << 30
 
 
 class PowerDisk:
@@ -44,15 +45,19 @@ class PowerDisk:
         before.unlink()
         self._attach()
 
+    def fill(self) -> None:
+        """Leave no space at all."""
+        with (self.mount / "filler").open("wb") as file, suppress(OSError):
+            while True:
+                file.write(bytes(1 << 20))
+                file.flush()
+
+    def free(self) -> None:
+        (self.mount / "filler").unlink()
+
     def close(self) -> None:
         subprocess.run(["umount", str(self.mount)], check=False, capture_output=True)
         self._image.unlink(missing_ok=True)
-
-
-def copy_images(disks: list[PowerDisk]) -> None:
-    """Cut several at once."""
-    for disk in disks:
-        disk.cut()
 
 
 def _run(*command: str) -> None:
