@@ -54,6 +54,12 @@ class Chain:
     def newest(self) -> WriteSplit:
         return self.splits[-1]
 
+    def drop(self) -> None:
+        """Whoever still has this chain gets no append into the log, where nothing would know what to do with it."""
+        self.is_dropped = True
+        for split in self.splits:
+            split.is_admitting = False
+
     def split_of(self, offset: int) -> WriteSplit | None:
         """The split that holds `offset`; None below the oldest."""
         for split in reversed(self.splits):
@@ -130,7 +136,7 @@ class ShardState:
         """Execute a `Drop`; False if the partition is not here."""
         if (chain := self.chains.pop((topic_id, partition), None)) is None:
             return False
-        chain.is_dropped = True
+        chain.drop()
         self.changed.add(chain)
         return True
 
@@ -157,7 +163,7 @@ class ShardState:
                 chain.splits[:] = splits
             self.chains[key] = chain
         for chain in before.values():
-            chain.is_dropped = True
+            chain.drop()
         self.changed = {*self.chains.values(), *before.values()}
         by_name = {section.NAME: section for section in self._sections.values()}
         for name, section_state in checkpoint.sections.items():

@@ -15,6 +15,7 @@ from raft.interfaces import Role, RoleChange
 from sharding.commands.append import Append
 from sharding.commands.command import At
 from sharding.commands.splits import Close, Drop, Open, RaiseLogStart
+from sharding.commands.table import encode
 from sharding.coordinators.slots import GroupSlots
 from sharding.errors import (
     ClosingError,
@@ -23,10 +24,11 @@ from sharding.errors import (
     OutOfOrderSequenceError,
     OverloadedError,
     StorageFullError,
+    UnknownPartitionError,
 )
 from sharding.interfaces import Appended
 from sharding.shard import Shard, ShardSettings
-from sharding.shard_state import Chain
+from sharding.shard_state import Chain, ShardState
 from sharding.write_split import SAME_SHARD_EPOCHS, SplitState, Target, WriteSplit
 from store.batches import Producer, build, read_header, records
 from store.events import TIMESTAMP_MS_MIN, Record
@@ -424,6 +426,30 @@ def test_a_producer_is_known_beyond_a_cut() -> None:
         assert bench.answers[-1] == Appended(0, -1, 0, is_duplicate=True)
 
     run(story())
+
+
+def test_a_partition_that_was_dropped_while_another_led_admits_nothing_here() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk())
+        dropped, replaced = await bench.open(0), await bench.open(1)
+        bench.group.step_down()
+        drop = Drop(TOPIC, 0)
+        entry = b"".join(bytes(part) for part in encode(drop))
+        bench.disk.entries.append((2, entry))
+        bench.group.replay()
+        assert dropped.is_dropped
+        # The other's state as the leader sent it, without partition 1 either.
+        bench.shard.restore(ShardState([GroupSlots()]).snapshot())
+        bench.group.lead()
+        for chain in (dropped, replaced):
+            batch = batch_of()
+            with pytest.raises(NotLeaderError):
+                bench.shard.append(chain, batch, read_header(batch), least_ms=5, acks=-1, on_done=bench.answers.append)
+            with pytest.raises(UnknownPartitionError):
+                bench.shard.hold(chain, 1, lambda: None, bench.answers.append)
+        assert bench.shard.is_idle, "what the log has not got cannot stop it"
+
+    asyncio.run(story())
 
 
 def test_the_log_start_never_falls_and_never_passes_the_high_watermark() -> None:
