@@ -137,6 +137,10 @@ class ViewPartition:
         del is_committed_only
         self.check_ready()
         self.viewed.check_readable()
+        if offset > self.high_watermark:
+            # Who has this offset got it from a leader: maybe from one that came after this one.
+            await self.confirm()
+            self.viewed.check_readable()
         log_start, end = self.log_start, self.high_watermark
         if not log_start <= offset <= end:
             raise OffsetOutOfRangeError(offset, log_start, end)

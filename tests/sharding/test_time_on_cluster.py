@@ -8,7 +8,7 @@ import pytest
 
 from raft.interfaces import Role
 from sharding.catalog import ShardRecord
-from sharding.errors import NotLeaderError, NotReplicatedHereError
+from sharding.errors import NotLeaderError, NotReplicatedHereError, OffsetOutOfRangeError
 from sharding.interfaces import EventsAnswer, Topic
 from store.emission import ViewKind
 from store.events import TimeRange
@@ -207,6 +207,26 @@ async def test_a_deposed_leader_shows_nothing_of_a_view_that_its_successor_may_n
         cluster.memory.groups[1].catch_up()
         new = await cluster.ready_view(3, topic, ViewKind.KEYED, 1)
         assert new.high_watermark >= shown
+
+
+async def test_only_a_leader_that_was_confirmed_says_that_an_offset_of_a_view_is_out_of_range(tmp_path: Path) -> None:
+    async with time_cluster(tmp_path) as cluster:
+        topic = await cluster.create(**CONFIGS)
+        await cluster.append(topic, 0, [cluster.clock.ms])
+        await cluster.append(topic, 1, [cluster.clock.ms])
+        await cluster.settle(topic)
+        old = await cluster.ready_view(2, topic, ViewKind.KEYED, 1)
+        # Node 2 is cut off; a client has read on at node 3, and comes back with what it knew of leaders before.
+        cluster.memory.cut(2)
+        cluster.memory.groups[2].elect(3)
+        await cluster.append(topic, 1, [cluster.clock.ms + 5])
+        await cluster.settle(topic)
+        new = await cluster.ready_view(3, topic, ViewKind.KEYED, 1)
+        await cluster.until(lambda: new.high_watermark > old.high_watermark)
+        with pytest.raises(NotLeaderError):
+            await old.read(new.high_watermark, 2000)
+        with pytest.raises(OffsetOutOfRangeError):
+            await new.read(new.high_watermark + 1, 2000)
 
 
 async def test_a_served_high_watermark_never_falls_whoever_leads(tmp_path: Path) -> None:
