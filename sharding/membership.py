@@ -99,7 +99,7 @@ class Membership:
     async def grow(self, replication_factor: int) -> list[int]:
         """Want more replicas, on live nodes, of every shard that has fewer than that; the shards that change.
 
-        Raises: NotLeaderError, ClosingError.
+        Raises: InvalidRequestError (somebody else changes one at the same time), NotLeaderError, ClosingError.
         """
         around = self._around
         live = {one: member for one, member in around.members().items() if one in around.live_nodes()}
@@ -287,13 +287,19 @@ class Membership:
     async def _want(
         self, record: ShardRecord, replicas: Iterable[int], *, replication_factor: int | None = None
     ) -> None:
+        """Returns when the catalog has it. Raises: InvalidRequestError (another change came first), NotLeaderError."""
         wanted = msgspec.structs.replace(
             record,
             replicas=tuple(replicas),
             version=record.version + 1,
             replication_factor=replication_factor or record.replication_factor,
         )
-        await self._around.submit(SetReplicas(wanted))
+        if await self._around.submit(SetReplicas(wanted)) is not None:
+            return
+        # It may have come through the first time, and a repetition found itself there.
+        present = self._around.catalog.shards.get(record.shard_id)
+        if present is None or (present.version, present.replicas) != (wanted.version, wanted.replicas):
+            raise InvalidRequestError(f"shard {record.shard_id}: another change of its replicas came first; look again")
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

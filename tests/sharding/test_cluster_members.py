@@ -218,6 +218,27 @@ def test_a_shard_is_moved_by_hand_a_minority_at_a_time() -> None:
     run(story())
 
 
+def test_a_change_of_replicas_that_the_catalog_did_not_take_is_not_said_to_be_wanted() -> None:
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=0) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            (shard_id,) = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            before = cluster.node(1).catalog.shards[shard_id].replicas
+            (new,) = {1, 2, 3, 4} - {*before}
+            first, second = (new, *before[1:]), (before[0], new, before[2])
+            outcomes = await asyncio.gather(
+                cluster.node(1).want_replicas(shard_id, first),
+                cluster.node(2).want_replicas(shard_id, second),
+                return_exceptions=True,
+            )
+            decided = cluster.node(1).catalog.shards[shard_id].replicas
+            told = [wanted for wanted, outcome in zip((first, second), outcomes, strict=True) if outcome is None]
+            assert told == [decided]
+            assert [type(one) for one in outcomes if one is not None] == [InvalidRequestError]
+
+    run(story())
+
+
 def test_a_leader_with_an_old_catalog_does_not_undo_a_change_of_members() -> None:
     async def story() -> None:
         async with sharding_cluster(4, balance_ms=0) as cluster:
