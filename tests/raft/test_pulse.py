@@ -34,7 +34,7 @@ async def _ticker() -> None:
     clock.advance(150)
     assert often.seen == [(50, False), (100, False), (150, False)]
     assert seldom.seen == [(150, False)], "who is not due is not asked"
-    clock._now_ms += 300  # the loop is held up
+    clock._now_ms += 300  # pyright: ignore[reportPrivateUsage] - the loop is held up
     clock.advance(0)
     assert often.seen[-1] == (450, True)
     pulse.discard(often)
@@ -104,7 +104,7 @@ async def _held_up() -> None:
         await open_groups(cluster)
         terms = [cluster[node].opened.term for node in (1, 2, 3)]
         for _ in range(5):
-            cluster.clock._now_ms += 2_000  # no loop turns for two seconds
+            cluster.clock._now_ms += 2_000  # pyright: ignore[reportPrivateUsage] - no loop turns so long
             await cluster.settle(500)
         assert [cluster[node].opened.term for node in (1, 2, 3)] == terms
         assert leads_all(cluster, 1)
