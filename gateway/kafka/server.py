@@ -51,7 +51,7 @@ class KafkaServer:
         self.budget = ByteBudget(settings.frame_budget_bytes, self.metrics)
         self.read_buffer = bytearray(READ_BUFFER_BYTES)
         self._monotonic_ms = monotonic_ms
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # in the order in which they came
         self._by_address: Counter[str] = Counter()
         self._waiting_for_room: dict[Connection, None] = {}
         self._is_room_due = False
@@ -117,7 +117,7 @@ class KafkaServer:
     def admit(self, connection: Connection) -> bool:
         """Count a new connection in; False: too many. Every connection, admitted or not, is forgotten at its end."""
         settings = self.door.settings
-        self._connections.add(connection)
+        self._connections[connection] = None
         self._by_address[connection.host] += 1
         self.metrics.connections_open = len(self._connections)
         return (
@@ -127,7 +127,7 @@ class KafkaServer:
         )
 
     def forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._waiting_for_room.pop(connection, None)
         self._by_address[connection.host] -= 1
         if not self._by_address[connection.host]:
