@@ -12,7 +12,7 @@ class Acquaintances:
     """`current` is the configuration in force; None: nobody has told yet. `is_outside`: this node is none of them.
 
     A *stranger* is a node whose link leads to another disk than that of the member of its id: whatever that member once
-    promised, this one knows nothing of it. Nothing is sent to it, and its answers do not count.
+    promised, this one knows nothing of it. Its answers do not count, and it gets none but a leader's.
     """
 
     def __init__(self, me: Peer, peer_or_none: Callable[[NodeId], Peer | None]) -> None:

@@ -290,9 +290,8 @@ class Group:
     # The other members' messages
 
     def on_message(self, sender: Peer, message: Message, now_ms: int) -> None:
-        if self._stopped or self._is_swapping:
-            return
-        if sender.node_id in self._members.strangers and isinstance(message, ANSWERS):
+        is_void = sender.node_id in self._members.strangers and isinstance(message, ANSWERS)
+        if self._stopped or self._is_swapping or is_void:
             return
         try:
             if isinstance(message, Removed):
@@ -309,10 +308,7 @@ class Group:
     def on_heartbeat(self, sender: Peer, row: HeartbeatRow, now_ms: int) -> None:
         is_resting = self._stopped is None and not self._is_swapping and not self._is_scheduled
         if is_resting and self._core.hears_idle_leader(sender.node_id, row, now_ms):
-            if sender.node_id not in self._members.strangers:
-                self._services.pulse.add_response(
-                    sender.node_id, HeartbeatResponseRow(row.group_id, row.term, row.round)
-                )
+            self._services.pulse.add_response(sender.node_id, HeartbeatResponseRow(row.group_id, row.term, row.round))
         else:
             self.on_message(sender, row.message, now_ms)
 
@@ -345,8 +341,11 @@ class Group:
             return
         if self._core.has_ready:
             self._drive()
-        else:
+            return
+        try:
             self._outbox.send_all(self._core.take_messages())
+        except Exception as error:  # noqa: BLE001 - the top of a callback
+            self._fail(error)
 
     # Removal
 
@@ -402,8 +401,8 @@ class Group:
     @property
     def _is_drained(self) -> bool:
         """Nothing that was proposed here waits, or waiting is of no use."""
-        in_flight_count = self._applier.hot_count + self._proposed_count
-        return in_flight_count == 0 or self._writing.is_full or not self._is_leading
+        in_flight = self._applier.hot_count + self._proposed_count
+        return not in_flight or self._writing.is_full or not self._is_leading
 
     def abandon(self) -> None:
         """Stop without waiting for the disk: it failed, or it takes too long."""
@@ -596,4 +595,5 @@ class Group:
         self._is_swapping = False
         self._core.on_installed(self._log.last_index, decode_configuration(recovered.configuration))
         self._look_at_members()
+        self._barriers.release(self._applier.applied)
         self._schedule()

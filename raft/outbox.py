@@ -6,11 +6,17 @@ from .acquaintances import Acquaintances
 from .codec import HeartbeatResponseRow, HeartbeatRow, encode
 from .group_services import GroupServices
 from .interfaces import GroupId, NodeId
-from .messages import Heartbeat, HeartbeatResponse, Message, Outgoing
+from .messages import AppendResponse, Heartbeat, HeartbeatResponse, InstallResponse, Message, Outgoing
+
+FOLLOWING = (AppendResponse, HeartbeatResponse, InstallResponse)
 
 
 class Outbox:
-    """Sends what is for members; what a link does not take is gone, and the core will say it again."""
+    """Sends what is for members; what a link does not take is gone, and the core will say it again.
+
+    A stranger may lead us: a node that was wiped and taken in anew, by a configuration that we have yet to hear of from
+    it. So it is told how far we follow, and nothing else.
+    """
 
     def __init__(self, services: GroupServices, group_id: GroupId, members: Acquaintances) -> None:
         self._pulse = services.pulse
@@ -24,7 +30,7 @@ class Outbox:
         kind, buffers = 0, ()
         for outgoing in messages:
             to, message = outgoing.to, outgoing.message
-            if to in strangers:
+            if to in strangers and not isinstance(message, FOLLOWING):
                 continue
             if isinstance(message, Heartbeat):
                 self._pulse.add_heartbeat(to, HeartbeatRow(group_id, message.term, message.committed, message.round))

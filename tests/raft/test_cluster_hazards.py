@@ -1,0 +1,77 @@
+"""What a group of several members does when something goes wrong at an awkward moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from raft.configuration import Peer
+from raft.errors import CorruptLogError
+from raft.interfaces import NodeId
+from tests.raft.test_cluster_install import log_of, put_and_release
+from tests.support.faulty_disk import FaultyDisk
+from tests.support.raft_cluster import RaftCluster, raft_cluster
+
+
+def on_members(*nodes: int) -> Callable[[Callable[[RaftCluster], Awaitable[None]]], Callable[[], None]]:
+    def decorate(test: Callable[[RaftCluster], Awaitable[None]]) -> Callable[[], None]:
+        async def run() -> None:
+            async with raft_cluster(*nodes) as cluster:
+                await test(cluster)
+
+        return lambda: asyncio.run(run())
+
+    return decorate
+
+
+def check_no_failures(cluster: RaftCluster) -> None:
+    for member in cluster.members.values():
+        assert not member.failures, member.failures
+
+
+@on_members(1, 2, 3)
+async def test_damage_that_is_met_while_sending_stops_the_group_and_nothing_else(cluster: RaftCluster) -> None:
+    cluster.network.isolate(NodeId(3))
+    for number in range(60):
+        await cluster.put(b"%d " % number * 200, among=[1, 2])
+    log = log_of(cluster, 1)
+    log.hot.bytes_max = 0
+    log.hot.let_go(log.durable)
+    cluster[1].disk.content(log.segment_path(1))[4096 + 3_000] ^= 4
+    cluster.network.rejoin(NodeId(3))
+    await cluster.until(lambda: cluster[1].opened.is_stopped)
+    assert [type(error) for _, error in cluster[1].failures] == [CorruptLogError]
+    await cluster.leader([2, 3])
+    assert len(await cluster.agree(2, 3)) == 60
+
+
+@on_members(1, 2, 3)
+async def test_a_read_that_waits_for_files_is_answered_when_they_are_there(cluster: RaftCluster) -> None:
+    cluster.network.isolate(NodeId(3))
+    await put_and_release(cluster, 1, 2)
+    cluster.network.rejoin(NodeId(3))
+    await cluster.until(lambda: cluster[3].opened.leader_or_none == 1)
+    assert cluster[3].opened.applied < 60
+    index = await cluster.finish(cluster[3].opened.read_barrier())
+    assert cluster[3].opened.applied == index == cluster[1].opened.applied
+    assert cluster[3].machine.restore_count == 1
+    check_no_failures(cluster)
+
+
+@on_members(1, 2, 3, 4, 5)
+async def test_a_member_that_was_away_follows_a_leader_that_was_wiped_meanwhile(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await cluster.agree()
+    await cluster.crash(5)
+    await cluster.crash(1)
+    await cluster.leader([2, 3, 4])
+    await cluster.start(1, FaultyDisk(99), "disk-new")
+    leader = await cluster.leader([2, 3, 4])
+    wanted = [cluster.peer(node) for node in (1, 2, 3, 4, 5)]
+    assert wanted[0] == Peer(NodeId(1), "disk-new")
+    await cluster.finish(leader.opened.change(wanted))
+    await cluster.put(b"b", among=[2, 3, 4])
+    await cluster.agree(1, 2, 3, 4)
+    await cluster.finish(leader.opened.transfer(NodeId(1)))
+    await cluster.leader([1])
+    await cluster.restart(5)
+    assert await cluster.agree() == [b"a", b"b"]
+    check_no_failures(cluster)
