@@ -108,6 +108,7 @@ async def _run(doors: Doors, must_stop: anyio.Event) -> None:
         gc.freeze()
         gc.enable()
         doors.is_ready[0] = True
+        log.info("ready")
         print("ready", flush=True)  # noqa: T201 - scripts wait for this line
         await must_stop.wait()
         tasks.cancel_scope.cancel()

@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from sharding.node import Node
 
 KNOWN_NAME: Final = "peers.json"
-ANNOUNCE_PAUSE_MS: Final = 1_000
-ANNOUNCE_MS: Final = 5_000
+FIND_PAUSE_MS: Final = 1_000
+FIND_PAUSE_MS_MAX: Final = 16_000  # a node that is gone for long costs a question now and then
+FIND_MS: Final = 2_000
 
 Addresses = dict[NodeId, PeerAddress]
 
@@ -74,7 +75,7 @@ class Peering:
     reachable: PeerAddress
     """Where the others reach this node."""
     known: Addresses = field(default_factory=dict["NodeId", PeerAddress])
-    _announcing: asyncio.Task[None] | None = None
+    _finding: asyncio.Task[None] | None = None
 
     @property
     def directory(self) -> DataDirectory:
@@ -101,9 +102,10 @@ class Peering:
         self.links.cluster_id = self.directory.cluster_id
 
     async def start(self) -> None:
+        self.founder.on_join = self._not_yet
         self.links.set_peers(self.known)
         await self.peers.start()
-        self._announcing = asyncio.get_running_loop().create_task(self._announce(), name="announce")
+        self._finding = asyncio.get_running_loop().create_task(self._find_each_other(), name="find each other")
 
     def follow(self, node: Node) -> None:
         """Keep to what the catalog says of the nodes, and let further ones join."""
@@ -129,15 +131,28 @@ class Peering:
 
     async def close(self) -> None:
         self.founder.on_join = None
-        if self._announcing is not None:
-            self._announcing.cancel()
+        if self._finding is not None:
+            self._finding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._announcing
+                await self._finding
         await self.peers.close()
 
     @property
     def _request(self) -> JoinRequest:
         return JoinRequest(peer_host=self.reachable.host, peer_port=self.reachable.port, host=host_label(self.settings))
+
+    async def _not_yet(self, peer: Peer, request: JoinRequest) -> JoinAnswer:
+        """Before the catalog is known nobody joins; but who came back elsewhere may be what is missing to know it."""
+        self._go_to(peer, request)
+        raise CallRefusedError(NOT_READY, f"node {self.directory.node_id} does not know the catalog yet")
+
+    def _go_to(self, peer: Peer, request: JoinRequest) -> None:
+        """A node that we know, on the disk that we know, says where it is now."""
+        known = self.known.get(peer.node_id)
+        there = PeerAddress(request.peer_host, request.peer_port, peer.disk_id)
+        if known is not None and known != there and known.disk_id == peer.disk_id:
+            self.known = {**self.known, peer.node_id: there}
+            self.links.set_peers(self.known)
 
     async def _let_join(self, node: Node, peer: Peer, request: JoinRequest) -> JoinAnswer:
         """Make a node known to all: one that joins, or one that moved. Raises: CallRefusedError."""
@@ -145,6 +160,7 @@ class Peering:
         is_other_disk = known is not None and known.disk_id.decode() != peer.disk_id
         if peer.node_id == node.node_id or (is_other_disk and self.links.is_up(peer.node_id)):
             raise CallRefusedError(NODE_ID_TAKEN, f"node {peer.node_id} is there already, on another disk")
+        self._go_to(peer, request)
         if known is None or is_other_disk:
             # Incarnation 0: known to the nodes, shown to clients once it has registered its listeners.
             wanted = NodeRecord(
@@ -174,18 +190,38 @@ class Peering:
         nodes[own.node_id] = KnownNode(own.node_id, own.disk_id, self.reachable.host, self.reachable.port)
         return [one for _, one in sorted(nodes.items())]
 
-    async def _announce(self) -> None:
-        """A node that came back elsewhere says so to whom it knows, for whoever dials it does not know where."""
-        question = bytes((QuestionKind.JOIN,)) + msgspec.msgpack.encode(self._request)
+    async def _find_each_other(self) -> None:
+        """While a link is missing: say to the others where this node is, and hear from them where theirs are.
+
+        Only the node with the greater id dials: the other one of a pair that moved must be heard of.
+        """
         clock = LoopClock()
+        question = bytes((QuestionKind.JOIN,)) + msgspec.msgpack.encode(self._request)
+        pause_ms, turn = FIND_PAUSE_MS, 0
         while True:
-            await pause(clock, ANNOUNCE_PAUSE_MS)
-            others = [node for node in self.known if node != self.directory.node_id]
-            if any(self.links.is_up(node) for node in others):
-                continue  # whoever has a link registers by it
-            for node in others:
-                with contextlib.suppress(RaftError, OSError):
-                    await self.links.ask(self.known[node], question, ANNOUNCE_MS)
+            await pause(clock, pause_ms)
+            others = sorted(node for node in self.known if node != self.directory.node_id)
+            if all(self.links.is_up(node) for node in others):
+                pause_ms = FIND_PAUSE_MS
+                continue
+            pause_ms = min(2 * pause_ms, FIND_PAUSE_MS_MAX)
+            turn += 1
+            for node in others if turn == 1 else [others[turn % len(others)]]:
+                with contextlib.suppress(RaftError, OSError, msgspec.DecodeError):
+                    answer = await self.links.ask(self.known[node], question, FIND_MS)
+                    self._hear_of(msgspec.msgpack.decode(answer, type=JoinAnswer))
+
+    def _hear_of(self, answer: JoinAnswer) -> None:
+        """Where nodes are that we know and have no link to."""
+        heard = {
+            one.node_id: PeerAddress(one.host, one.port, one.disk_id)
+            for one in answer.nodes
+            if one.node_id in self.known and not self.links.is_up(one.node_id)
+        }
+        after = self.known | {node: at for node, at in heard.items() if self.known[node].disk_id in {None, at.disk_id}}
+        if answer.cluster_id == self.directory.cluster_id and after != self.known:
+            self.known = after
+            self.links.set_peers(after)
 
 
 async def open_peering(

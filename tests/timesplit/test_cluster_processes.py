@@ -104,20 +104,16 @@ def test_the_cluster_command_shows_nodes_and_shards(cluster: Cluster, run: "Run"
 
 
 def test_a_node_that_comes_back_elsewhere_without_its_list_is_found(cluster: Cluster) -> None:
+    cluster.kill_all()
+    # Node 1 dials nobody, and node 2 has an old list: it must learn where node 1 is before either knows the catalog.
     node = cluster.nodes[1]
-    old_peer, old_options = node.peer, node.options
-    node.kill()
-    wait_until(lambda: has_all(cluster.nodes[2]))
-    # Node 1 dials nobody: the others must learn where it is now.
     node.peer, node.options = f"127.0.0.1:{free_ports(1)[0]}", ("--node-id", "1")
-    node.start()
-    wait_until(lambda: live_nodes(cluster.nodes[3]) == {1, 2, 3})
-    wait_until(lambda: is_healthy(cluster.nodes[3]))
+    cluster.start(1, 2)
     wait_until(lambda: has_all(node))
-    assert node.stop() == 0
-    node.peer, node.options = old_peer, old_options
-    node.start()
-    wait_until(lambda: live_nodes(cluster.nodes[3]) == {1, 2, 3})
+    assert live_nodes(node) == {1, 2}
+    cluster.start(3)
+    wait_until(lambda: all(live_nodes(one) == {1, 2, 3} for one in cluster.nodes.values()))
+    wait_until(lambda: is_healthy(cluster.nodes[3]))
 
 
 def test_a_stopped_leader_hands_its_shards_over(cluster: Cluster) -> None:
