@@ -67,7 +67,7 @@ class Settings:
     advertise: str = _text("", "host name that clients are told (empty: the listener's host)")
     members: str = _text("", "founding members: 1@HOST:PEERPORT,2@…, the same list on each")
     join: str = _text("", "peer addresses of a cluster that this node joins: HOST:PEERPORT,…")
-    meta_engine: str = _text("native", "what the catalog's quorum runs on: native or pysyncobj")
+    meta_engine: str = _text("pysyncobj", "what the catalog's quorum runs on: native or pysyncobj")
 
     auto_create_topics: bool = _flag(
         default=True, reason="a produce or metadata request creates an unknown topic, as Kafka does"
