@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from raft.configuration import Peer
 from raft.interfaces import GroupId, NodeId, Role, RoleChange
+from store.emission import ViewKind
 
 from .bell import Bell
 from .calls import NodePeers
@@ -43,9 +44,11 @@ from .reconcile import Reconciler
 from .router import Router
 from .shard import Shard, ShardSettings
 from .shard_state import Section
+from .views.names import view_name
 
 CATALOG_GROUP = GroupId(0)
 REOPEN_PAUSE_S = 1.0
+DELETED_NAMES_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,8 @@ class Machinery:
         self._tasks: set[asyncio.Task[None]] = set()
         # Topics that are deleted, and whose offsets the groups that are led here still have.
         self._forgetting: set[bytes] = set()
+        # Names of topics that were deleted while this node ran, the newest last.
+        self._deleted_names: dict[str, None] = {}
         self._is_closing = False
         self.catalog = Catalog()
         self.catalog_shard = Shard(
@@ -297,6 +302,9 @@ class Machinery:
     def _on_role(self, shard: Shard, change: RoleChange) -> None:
         if change.role is Role.LEADER:
             self.router.on_leading(shard.shard_id, change.term)
+            if shard is not self.catalog_shard and self._groups is not None and self._deleted_names:
+                # Whoever led it before may not have come to forget them.
+                self._spawn(self._forget_offsets_on(self._groups, tuple(self._deleted_names)))
         else:
             self.router.on_following(shard.shard_id)
         self._bell.ring()
@@ -318,17 +326,25 @@ class Machinery:
             self._reconciler.on_topic(result.topic_id, result.shards)
             if isinstance(command, DeleteTopic) and self._groups is not None:
                 self._forgetting.add(result.topic_id)
+                self._deleted_names[result.name] = None
+                while len(self._deleted_names) > DELETED_NAMES_MAX:
+                    del self._deleted_names[next(iter(self._deleted_names))]
                 self._spawn(self._forget_offsets(self._groups, result))
         self._bell.ring()
 
     async def _forget_offsets(self, groups: Groups, topic: TopicRecord) -> None:
-        """Those that the groups led here have on a deleted topic, unless another of its name has come since."""
         try:
-            if self.catalog.topic_or_none(topic.name) is None:
-                await groups.forget_topic(topic.name)
+            await self._forget_offsets_on(groups, (topic.name,))
         finally:
             self._forgetting.discard(topic.topic_id)
             self._bell.ring()
+
+    async def _forget_offsets_on(self, groups: Groups, deleted: Sequence[str]) -> None:
+        """Those that the groups led here have on these topics and their views, unless one is there anew."""
+        for name in deleted:
+            for each in (name, *(view_name(name, kind) for kind in ViewKind)):
+                if self.catalog.topic_or_none(name) is None:
+                    await groups.forget_topic(each)
 
     def _on_nodes_changed(self) -> None:
         self._opened.follow()

@@ -7,6 +7,7 @@ A slot's coordinator exists while its shard leads. Before the shard has a leader
 another node leads, it is not here. At step-down whoever waits is told NotCoordinatorError and finds the new one.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -162,7 +163,10 @@ class Groups:
     async def forget_topic(self, topic: str) -> None:
         """Delete the offsets that the groups led here have committed on a topic, because it is deleted."""
         for number in sorted(self._places):
-            if self._places[number].shard.is_leader:
+            # Each slot is a look at all its groups: others get their turn, and the slot may go, between two.
+            await asyncio.sleep(0)
+            place = self._places.get(number)
+            if place is not None and place.shard.is_leader:
                 await self._led(number).forget_topic(topic)
 
     def list(self) -> "list[GroupDescription]":

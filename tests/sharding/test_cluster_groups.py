@@ -196,3 +196,37 @@ def test_a_deleted_topic_takes_the_offsets_of_all_coordinators_along() -> None:
                 assert not await found.node.groups.fetch(group, [("t", 0)])
 
     run(story())
+
+
+def test_offsets_on_views_go_with_their_topic() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t"))
+            found = await coordinator(cluster, "g")
+            kept = {("u.__time", 0): CommittedOffset(offset=7)}
+            gone = {("t.__time", 0): CommittedOffset(offset=5), ("t.__time.keyed", 0): CommittedOffset(offset=6)}
+            await found.node.groups.commit("g", -1, "", None, {**gone, **kept})
+            await cluster.node(2).delete_topic("t")
+            assert {*(await found.node.groups.fetch("g", None))} == {*kept}
+
+    run(story())
+
+
+def test_offsets_on_a_deleted_topic_go_although_their_coordinator_died_before_it_forgot_them() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t"))
+            await commit(cluster, "g", None, 5)
+            old = await coordinator(cluster, "g")
+
+            async def forget_topic(_topic: str) -> None:
+                await asyncio.get_running_loop().create_future()
+
+            old.groups.forget_topic = forget_topic  # type: ignore[method-assign]
+            await next(one for one in cluster.running if one is not old).node.delete_topic("t")
+            await cluster.crash(old.node_id)
+            new = await coordinator(cluster, "g")
+            await asyncio.sleep(1)
+            assert not await new.node.groups.fetch("g", [("t", 0)])
+
+    run(story())
