@@ -115,6 +115,8 @@ class _Fetching:
         self._context.hurry = self._finish
         if not self._reading_count:
             self._wait()
+            if self._is_enough():
+                return self._end()
         return PENDING
 
     # Reading
@@ -192,7 +194,12 @@ class _Fetching:
             self._timer = loop.call_later(self._wait_ms / 1000, self._finish)
             for wanted in self._wanted:
                 if wanted.partition is not None:
-                    self._undo.append(wanted.partition.watch(lambda wanted=wanted: self._changed(wanted)))
+                    try:
+                        self._undo.append(wanted.partition.watch(lambda wanted=wanted: self._changed(wanted)))
+                    except REFUSALS as error:
+                        # It was readable a moment ago.
+                        self._refused(wanted, error)
+                        continue
                     if wanted.fetched is not None and wanted.partition.high_watermark > wanted.fetched.high_watermark:
                         self._changed(wanted)
 
@@ -219,19 +226,24 @@ class _Fetching:
             self._finish()
             return
         self._wait()
-        if any(wanted.is_due for wanted in self._wanted if wanted.error is None and wanted.partition is not None):
+        if self._is_enough():
+            self._finish()
+        elif any(wanted.is_due for wanted in self._wanted if wanted.error is None and wanted.partition is not None):
             self._changed(next(wanted for wanted in self._wanted if wanted.is_due))
 
     def _finish(self) -> None:
         """Answer with what is there."""
-        if self._is_over:
-            return
+        if not self._is_over:
+            self._context.answer(self._end())
+
+    def _end(self) -> FetchResponse:
         self._is_over = True
+        self._context.hurry = None
         if self._timer is not None:
             self._timer.cancel()
         for undo in self._undo:
             undo()
-        self._context.answer(self._response())
+        return self._response()
 
     # The answer
 

@@ -1,6 +1,7 @@
 """Fetch: limits, waiting, epochs, and what each error looks like."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -177,6 +178,23 @@ async def test_the_end_of_leadership_ends_the_wait() -> None:
         partition.refusal = NotLeaderError(8, 6)
         partition.advance(0)
         assert fetched((await client.answer())[1])[0].error_code == 6
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+@in_loop
+async def test_leadership_that_ends_before_the_wait_begins_is_answered(*, is_slow: bool) -> None:
+    async with served() as door:
+        client = await door.connect()
+        partition = door.node.partitions["t", 0]
+        partition.is_slow = is_slow
+
+        def watch(on_change: Callable[[], None]) -> Callable[[], None]:
+            raise NotLeaderError
+
+        partition.watch = watch
+        other, refused = fetched(await client.call("fetch", 11, fetch_of(("t", 1, 0), ("t", 0, 0), wait_ms=30_000)))
+        assert (other.error_code, refused.error_code) == (0, 6)
+        assert not door.node.partitions["t", 1].watchers
 
 
 @in_loop
