@@ -18,7 +18,7 @@ from raft.peers import Peers
 from raft.settings import RaftSettings
 from sharding.coordinators.groups import Groups
 from sharding.coordinators.values import GroupLimits
-from sharding.errors import ClosingError, NotLeaderError, OverloadedError, TimedOutError
+from sharding.errors import ClosingError, CoordinatorNotAvailableError, NotLeaderError, OverloadedError, TimedOutError
 from sharding.interfaces import Appended, NodeAddress, Topic
 from sharding.node import Node, NodeParts, NodeSettings
 from sharding.shard import Shard, ShardSettings
@@ -272,15 +272,25 @@ class ShardingCluster:
         return list(await asyncio.gather(*work))
 
 
+def _names_coordinators(member: "Member") -> bool:
+    """It has the slots, and has heard who leads their shards."""
+    if "transaction" not in member.node.catalog.slots:
+        return False
+    try:
+        for number in range(64):
+            member.node.coordinator_of("group", f"g{number}")
+    except CoordinatorNotAvailableError:
+        return False
+    return True
+
+
 @asynccontextmanager
 async def sharding_cluster(count: int = 3, **settings: object) -> AsyncGenerator[ShardingCluster, None]:
     """A founded cluster whose coordinators have their shards."""
     cluster = ShardingCluster(count, **settings)
     try:
         await cluster.start(*cluster.disks)
-        await cluster.until(
-            lambda: all("transaction" in member.node.catalog.slots for member in cluster.running), what="slots"
-        )
+        await cluster.until(lambda: all(map(_names_coordinators, cluster.running)), what="slots")
         yield cluster
     finally:
         await cluster.close()
