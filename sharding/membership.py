@@ -29,7 +29,7 @@ from .catalog import Catalog, ShardRecord
 from .catalog_commands import SetReplicas
 from .commands.command import Command
 from .errors import InvalidRequestError, ShardingError
-from .placement import Members, replacement_or_none, replica_loads
+from .placement import Members, replacement_or_none, replica_loads, stream_neighbours
 from .shard import Shard
 
 LOOK_S = 1.0
@@ -109,7 +109,8 @@ class Membership:
             replicas = list(record.replicas)
             while len(replicas) < replication_factor:
                 loads = replica_loads(around.catalog)
-                chosen = replacement_or_none(replicas, -1, live, loads)
+                neighbours = stream_neighbours(around.catalog, shard_id)
+                chosen = replacement_or_none(replicas, -1, live, loads, neighbours)
                 if chosen is None:
                     break
                 replicas.append(chosen)
@@ -277,7 +278,8 @@ class Membership:
             gone = [one for one in record.replicas if one in dead]
             if not gone or 2 * sum(one in live for one in record.replicas) <= len(record.replicas):
                 continue
-            chosen = replacement_or_none(record.replicas, gone[0], live, loads)
+            neighbours = stream_neighbours(around.catalog, record.shard_id)
+            chosen = replacement_or_none(record.replicas, gone[0], live, loads, neighbours)
             if chosen is not None:
                 # The survivors first: one of them leads already.
                 await self._want(record, [*(one for one in record.replicas if one != gone[0]), chosen])

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from raft.configuration import Peer
 
 from .catalog import SLOTS, Catalog
+from .topic_configs import is_view_enabled
 
 
 class Member(NamedTuple):
@@ -65,12 +66,35 @@ def _set_from(nodes: Sequence[int], start: int, members: Members, count: int) ->
     return chosen
 
 
-def replacement_or_none(replicas: Sequence[int], dead: int, members: Members, loads: Mapping[int, int]) -> int | None:
-    """The node that takes the place of a dead one: another host before the same, then the least loaded."""
+def replacement_or_none(
+    replicas: Sequence[int],
+    dead: int,
+    members: Members,
+    loads: Mapping[int, int],
+    neighbours: Mapping[int, int],
+) -> int | None:
+    """The node that takes the place of a dead one: another host before the same, then the least loaded.
+
+    Before that, one of the `neighbours` (`stream_neighbours`): whoever answers for a stream has all its partitions.
+    """
     left = [one for one in replicas if one != dead]
     hosts = Counter(members[one].host for one in left if one in members)
     candidates = [one for one in members if one not in replicas]
-    return min(candidates, key=lambda one: (hosts[members[one].host], loads.get(one, 0), one), default=None)
+
+    def rank(one: int) -> tuple[int, int, int, int]:
+        return -neighbours.get(one, 0), hosts[members[one].host], loads.get(one, 0), one
+
+    return min(candidates, key=rank, default=None)
+
+
+def stream_neighbours(catalog: Catalog, shard_id: int) -> Counter[int]:
+    """The nodes wanted by the other shards of the streams on this shard, by how many of these want them."""
+    neighbours: set[int] = set()
+    for topic in catalog.topics.values():
+        if shard_id in topic.shards and ("schema" in topic.configs or is_view_enabled(topic.configs)):
+            neighbours.update(topic.shards)
+    neighbours.discard(shard_id)
+    return Counter(one for shard in neighbours if shard in catalog.shards for one in catalog.shards[shard].replicas)
 
 
 def replica_loads(catalog: Catalog) -> Counter[int]:

@@ -239,6 +239,33 @@ def test_a_change_of_replicas_that_the_catalog_did_not_take_is_not_said_to_be_wa
     run(story())
 
 
+def test_the_shards_of_a_stream_stay_together_when_they_grow_and_when_a_node_is_replaced() -> None:
+    async def story() -> None:
+        async with sharding_cluster(1, replace_after_ms=20_000, balance_ms=0) as cluster:
+            wanted = NewTopic(name="t", partitions=2, configs={"view.enabled": "true"})
+            topic = await cluster.node(1).create_topic(wanted)
+            shard_ids = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            assert len({*shard_ids}) == 2
+            for node_id in (2, 3, 4, 5):
+                await join(cluster, node_id)
+
+            def replicas() -> list[set[int]]:
+                return [{*cluster.node(1).catalog.shards[shard_id].replicas} for shard_id in shard_ids]
+
+            await cluster.node(1).grow(3)
+            (grown, other) = replicas()
+            assert grown == other, "or no node but the first has all of it"
+            for shard_id in shard_ids:
+                await cluster.until(lambda one=shard_id: members(cluster, one) == ids(*grown), what="it grew")
+            await cluster.crash(next(one for one in grown if one != 1))
+            await cluster.until(lambda: all(one != grown for one in replicas()), limit_s=60, what="it is replaced")
+            (first, second) = replicas()
+            assert first == second
+            assert len(first & {*cluster.members}) == 3
+
+    run(story())
+
+
 def test_a_leader_with_an_old_catalog_does_not_undo_a_change_of_members() -> None:
     async def story() -> None:
         async with sharding_cluster(4, balance_ms=0) as cluster:

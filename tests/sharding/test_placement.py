@@ -87,4 +87,8 @@ def test_partitions_go_where_a_majority_lives_if_there_is_such_a_place() -> None
 def test_a_replacement_keeps_hosts_apart_and_loads_equal(
     replicas: tuple[int, ...], hosts: str, loads: dict[int, int], expected: int | None
 ) -> None:
-    assert replacement_or_none(replicas, 1, members(*hosts), loads) == expected
+    assert replacement_or_none(replicas, 1, members(*hosts), loads, {}) == expected
+    assert replacement_or_none(replicas, 1, members(*hosts), loads, {replicas[-1]: 9}) == expected, "it is in already"
+    others = [one for one in members(*hosts) if one not in replicas]
+    for neighbour in others:
+        assert replacement_or_none(replicas, 1, members(*hosts), loads, {neighbour: 1}) == neighbour
