@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from unittest.mock import patch
 
 from gateway.kafka.connection import Connection
+from raft import writer
 from raft.candidacy import Candidacy
 from raft.following import Following
 from raft.group import Group
-from raft.hard_state import HardState, HardStateFile
+from raft.hard_state import POSITIONS, HardState, HardStateFile
 from raft.leadership import Leadership
 from raft.voting import Voting
 from raft.writer import LogWriter
@@ -66,14 +67,27 @@ def acknowledged_before_it_is_durable() -> Planted:
 
 
 def vote_not_persisted() -> Planted:
-    """The term is written, and the vote in it is not: after a restart the member votes again."""
+    """Term and vote are written, and not synced: after a power cut the member has promised nothing."""
 
-    def save(self: HardStateFile, state: HardState) -> None:
-        real(self, HardState(state.term, None))
-        self.state = state
+    def save_all(changes: Sequence[tuple[HardStateFile, HardState]]) -> None:
+        for file, state in changes:
+            file.begin(state)
+            for position in POSITIONS:
+                file.write_copy(position)
 
-    real = HardStateFile.save
-    return patch.object(HardStateFile, "save", save)
+    return patch.object(writer, "save_all", save_all)
+
+
+def vote_forgotten() -> Planted:
+    """The term is written, and the vote in it is not: after a restart the member votes again in the same term."""
+
+    def save_all(changes: Sequence[tuple[HardStateFile, HardState]]) -> None:
+        real([(file, HardState(state.term, None)) for file, state in changes])
+        for file, state in changes:
+            file.state = state
+
+    real = writer.save_all
+    return patch.object(writer, "save_all", save_all)
 
 
 def old_term_committed_by_counting() -> Planted:
@@ -251,7 +265,8 @@ HASTE = {"fault_s": 0.2, "seconds": 5.0}
 
 MUTANTS: Sequence[Mutant] = (
     _mutant("acknowledged before it is durable", acknowledged_before_it_is_durable, 10, POWER, nodes=3),
-    _mutant("vote not persisted", vote_not_persisted, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
+    _mutant("vote not persisted", vote_not_persisted, 10, POWER, nodes=3, fault_s=0.2),
+    _mutant("vote forgotten", vote_forgotten, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
     _mutant(
         "old term committed by counting",
         old_term_committed_by_counting,
