@@ -257,7 +257,10 @@ class Changes:
         """What each live node leads of the topic, once it knows of the change (or is not heard of for a second)."""
         others = sorted(self._around.router.live_nodes() - {self._around.node_id})
         answers = await asyncio.gather(self._await_topic(asked), *(self._ask(one, asked) for one in others))
-        return {one.index: one for answer in answers if answer is not None for one in answer.led}
+        led = [one for answer in answers if answer is not None for one in answer.led]
+        # Of two that say they lead, one was deposed: it does not know more than the other.
+        led.sort(key=lambda one: (one.number, one.committed_offset))
+        return {one.index: one for one in led}
 
     async def _ask(self, node_id: int, asked: AwaitTopic) -> TopicSeen | None:
         assert self._around.peers is not None, "a node alone asks nobody"

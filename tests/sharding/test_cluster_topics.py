@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 import pytest
 
 from raft.interfaces import NodeId
+from sharding.calls import AwaitTopic, LedPartition, TopicSeen
 from sharding.catalog import TopicRecord
 from sharding.catalog_commands import CreateTopic, DeleteTopic
 from sharding.errors import InvalidReplicationFactorError, NotLeaderError, TimedOutError, TopicExistsError
@@ -271,5 +272,24 @@ def test_metadata_goes_on_over_kills_of_the_catalogs_leader() -> None:
                 await cluster.start(leader)
             for member in cluster.running:
                 assert [topic.name for topic in member.node.topics()] == [f"t{number}" for number in range(4)]
+
+    run(story())
+
+
+def test_a_deposed_leader_does_not_make_a_cut_believe_that_there_is_nothing() -> None:
+    async def story() -> None:
+        async with sharding_cluster(balance_ms=0) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            await cluster.append(topic, b"0")
+            leader = await cluster.until_led(topic)
+            first, last = (one for one in cluster.running if one is not leader)
+
+            async def stale(_asked: AwaitTopic) -> TopicSeen:
+                """Who led until it was stopped, says what it saw then."""
+                return TopicSeen(True, (LedPartition(0, 0, 0, 0),))
+
+            last.node._changes._await_topic = stale  # type: ignore[method-assign]
+            first.node._changes._await_topic = stale  # type: ignore[method-assign]
+            assert await leader.node.cut(topic.topic_id) == (0, (1,))
 
     run(story())
