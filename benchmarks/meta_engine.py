@@ -2,7 +2,8 @@
 
 Members share a process and a loop; each has its own links over the loopback and its own directory with real syncs.
 Prints JSON for each engine: proposals a second, their latency, CPU of the process for one of them (all three members),
-and how long a group is without a leader after the links of its leader are closed.
+what the three cost when nothing is proposed, and how long a group is without a leader after its leader's links are
+closed.
 """
 
 import asyncio
@@ -170,10 +171,14 @@ async def measure(engine: Engine) -> dict[str, object]:
             await trio.start(stack)
             await load(trio, 4)
             one, sixteen = await load(trio, 1), await load(trio, 16)
+            cpu_s = time.process_time()
+            await asyncio.sleep(SECONDS)
+            idle_percent = (time.process_time() - cpu_s) / SECONDS * 100
             failovers = sorted([await failover_ms(trio) for _ in range(FAILOVERS)])
             return {
                 "1 in flight": one,
                 "16 in flight": sixteen,
+                "idle_cpu_percent": round(idle_percent, 2),
                 "failover_ms": [round(taken) for taken in failovers],
             }
 
