@@ -29,9 +29,10 @@ class GroupList:
             peers.serve(CallKind.LIST_GROUPS, self._on_list)
 
     async def all(self) -> list[GroupDescription]:
-        """By id."""
+        """By id. Raises: CoordinatorLoadingError."""
+        own = self._own()
         others = [] if self._peers is None else [self._ask(node) for node in self._peers.live_nodes()]
-        found = [self._own(), *await asyncio.gather(*others)]
+        found = [own, *await asyncio.gather(*others)]
         return sorted((group for groups in found for group in groups), key=lambda group: group.group_id)
 
     def _own(self) -> list[GroupDescription]:
