@@ -266,7 +266,6 @@ HASTE = {"fault_s": 0.2, "seconds": 5.0}
 MUTANTS: Sequence[Mutant] = (
     _mutant("acknowledged before it is durable", acknowledged_before_it_is_durable, 10, POWER, nodes=3),
     _mutant("vote not persisted", vote_not_persisted, 10, POWER, nodes=3, fault_s=0.2),
-    _mutant("vote forgotten", vote_forgotten, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
     _mutant(
         "old term committed by counting",
         old_term_committed_by_counting,
@@ -307,4 +306,10 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("answered before commit", answered_before_commit, 10, LEADERS, nodes=3),
     _mutant("wiped voter accepted", wiped_voter_accepted, 40, LEADERS | {"wipe": 2.0}, nodes=3, **HASTE),
     _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
+)
+
+# Two candidates of one term, whose voter dies between them and is back at once: too rare for whole nodes. The simulator
+# of the core finds it (`cores/mutants.votes_twice_in_a_term`).
+NOT_FOUND: Sequence[Mutant] = (
+    _mutant("vote forgotten", vote_forgotten, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
 )

@@ -74,14 +74,14 @@ def simulate(
         gc.collect()
         gc.freeze()  # modules and the like stay; only what a history leaves behind is looked through
     gc.disable()
-    try:
-        return _simulated(seed, engine, draw(seed, **fixed), echo)
-    finally:
-        gc.enable()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        try:
+            return _simulated(seed, engine, draw(seed, **fixed), echo)
+        finally:
+            gc.enable()
             gc.collect()
-        sys.unraisablehook = unraisable
+            sys.unraisablehook = unraisable
 
 
 def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], None] | None) -> Outcome:
