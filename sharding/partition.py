@@ -180,6 +180,7 @@ class Partition:
 
         Raises: OffsetOutOfRangeError, NotLeaderError, UnknownPartitionError.
         """
+        self._check_leading()
         end = self.high_watermark
         wanted = end if offset == -1 else offset
         if not 0 <= wanted <= end:

@@ -213,3 +213,17 @@ def test_an_offset_beyond_the_end_is_out_of_range_only_by_a_majority() -> None:
             assert isinstance(fetched, Fetched)
 
     run(story())
+
+
+def test_who_does_not_lead_says_so_and_not_that_an_offset_to_delete_up_to_is_out_of_range() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            leader = await cluster.until_led(topic)
+            follower = next(one for one in cluster.running if one is not leader)
+            partition = follower.node.partition(topic, 0)
+            assert isinstance(partition, Partition)
+            with pytest.raises(NotLeaderError):
+                await partition.raise_log_start(5)
+
+    run(story())
