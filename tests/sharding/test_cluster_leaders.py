@@ -221,6 +221,7 @@ def test_who_does_not_lead_says_so_and_not_that_an_offset_to_delete_up_to_is_out
             topic = await cluster.node(1).create_topic(NewTopic(name="t"))
             leader = await cluster.until_led(topic)
             follower = next(one for one in cluster.running if one is not leader)
+            await cluster.until_equal(leader.node.shard_of(topic, 0).shard_id)
             partition = follower.node.partition(topic, 0)
             assert isinstance(partition, Partition)
             with pytest.raises(NotLeaderError):
