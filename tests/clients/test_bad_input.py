@@ -297,7 +297,10 @@ def test_fetches_with_absurd_limits_are_answered(bad_node: ServedNode) -> None:
         for bytes_max, bytes_min, partition_bytes_max, offset, wanted in cases:
             part = FetchPartition(0, -1, offset, partition_max_bytes=partition_bytes_max)
             request = FetchRequest(
-                max_wait_ms=200, min_bytes=bytes_min, max_bytes=bytes_max, topics=[FetchTopic("large", partitions=[part])]
+                max_wait_ms=200,
+                min_bytes=bytes_min,
+                max_bytes=bytes_max,
+                topics=[FetchTopic("large", partitions=[part])],
             )
             (found,) = fetched(kafka.call("fetch", 11, request))
             assert found.error_code == wanted
