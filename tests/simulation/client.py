@@ -136,7 +136,7 @@ class Client:
         self.timeout_s = 1.5
         self._sockets = sockets
         self._bootstrap = list(addresses)
-        self._addresses: dict[int, tuple[str, int]] = {}
+        self._addresses = dict(enumerate(addresses, 1))
         self._brokers: dict[tuple[str, int], Broker] = {}
 
     async def call(self, node_id: int | None, api: str, message: object, *, timeout_s: float | None = None) -> object:

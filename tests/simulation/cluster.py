@@ -1,5 +1,6 @@
 """The nodes of one history, the network between them, and what an operator sees of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from raft.configuration import Peer
@@ -31,6 +32,7 @@ class Cluster:
         self.network = Network(world, raft)
         self.sockets = Sockets(world)
         self.witness = Witness(world)
+        self.on_resumed: Callable[[int], None] = lambda _: None
         peers = [Peer(NodeId(one), f"disk-{one}") for one in range(1, options.nodes + 1)]
         node_options = NodeOptions(raft=raft, checkpoint_bytes=options.checkpoint_bytes, has_time=options.has_streams)
         self.processes = [

@@ -96,8 +96,12 @@ class Nemesis:
         if (process := self._victim()) is None:
             return False
         process.pause()
-        self._later(self.random.choice([0.1, 0.4, 1.2, 2.5]), process.resume)
+        self._later(self.random.choice([0.1, 0.4, 1.2, 2.5]), self._resume, process)
         return True
+
+    def _resume(self, process: NodeProcess) -> None:
+        process.resume()
+        self.cluster.on_resumed(process.node_id)
 
     def _wall_clock_jump(self) -> bool:
         process = self.random.choice(self.cluster.processes)

@@ -267,15 +267,6 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("acknowledged before it is durable", acknowledged_before_it_is_durable, 10, POWER, nodes=3),
     _mutant("vote not persisted", vote_not_persisted, 10, POWER, nodes=3, fault_s=0.2),
     _mutant(
-        "old term committed by counting",
-        old_term_committed_by_counting,
-        100,
-        LEADERS | WILD,
-        nodes=5,
-        append_bytes_max=300,
-        **HASTE,
-    ),
-    _mutant(
         "acknowledged entries truncated",
         acknowledged_entries_truncated,
         40,
@@ -283,9 +274,7 @@ MUTANTS: Sequence[Mutant] = (
         nodes=3,
         **HASTE,
     ),
-    _mutant(
-        "stale read", stale_read, 60, {"pause": 3.0}, nodes=3, committers=10, producers=1, fault_s=0.4, seconds=6.0
-    ),
+    _mutant("stale read", stale_read, 40, {"pause": 3.0}, nodes=3, committers=6, producers=1, fault_s=0.4, seconds=6.0),
     _mutant("votes for anybody", votes_for_anybody, 10, LEADERS | {"slow disk": 1.0}, nodes=3, **HASTE),
     _mutant("elected by a minority", elected_by_a_minority, 30, LEADERS, nodes=3, fault_s=0.2),
     _mutant("admission not rebuilt", admission_not_rebuilt, 10, LEADERS, nodes=3),
@@ -308,8 +297,17 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
 )
 
-# Two candidates of one term, whose voter dies between them and is back at once: too rare for whole nodes. The simulator
-# of the core finds it (`cores/mutants.votes_twice_in_a_term`).
+# Too rare for whole nodes: two candidates of one term, whose voter dies between them and is back at once (not in 60
+# seeds); figure 8 of the Raft paper (once in about 440). The simulator of the core is there for them.
 NOT_FOUND: Sequence[Mutant] = (
+    _mutant(
+        "old term committed by counting",
+        old_term_committed_by_counting,
+        100,
+        LEADERS | WILD,
+        nodes=5,
+        append_bytes_max=300,
+        **HASTE,
+    ),
     _mutant("vote forgotten", vote_forgotten, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
 )

@@ -26,7 +26,7 @@ from .faults import Nemesis
 from .history import History, Place
 from .options import Options, draw
 from .streams import SCHEMA, Asker, disagreements, view_places
-from .workloads import Committer, Consumer, Creator, Producer, Workload, create_topic, read_all
+from .workloads import Committer, Consumer, Creator, Producer, Returner, Workload, create_topic, read_all
 from .world import World
 
 BOOT_S = 30.0
@@ -80,7 +80,8 @@ def simulate(
             return _simulated(seed, engine, draw(seed, **fixed), echo)
         finally:
             gc.enable()
-            gc.collect()
+            while gc.collect():  # what ends in one round may leave its traceback to the next
+                pass
             sys.unraisablehook = unraisable
 
 
@@ -204,6 +205,10 @@ class Story:
             client.timeout_s = client.random.choice([0.3, 0.6, 1.5])
             mean_s = client.random.choice([0.05, 0.3, 1.5])
             self._workloads.append(Committer(client, history, name, number=i, of=options.committers, mean_s=mean_s))
+        if options.committers:
+            returner = Returner(self._client("returner"), history, ["alone", "shared"][: options.committers])
+            self.cluster.on_resumed = returner.resumed.append
+            self._workloads.append(returner)
         if options.topics_created:
             names = [f"more{i}" for i in range(options.topics_created)]
             self._workloads.append(Creator(self._client("admin"), history, names, mean_s=0.5))

@@ -1,6 +1,7 @@
 """What clients do in a history: produce, fetch, commit offsets, create topics, ask streams. Each fills a `History`."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -302,6 +303,37 @@ class Committer(Workload):
         if not code.is_retriable:
             self.problem(f"{self.client.name}: {what} is answered {code.name}")
         raise GoneError(code.name)
+
+
+class Returner(Workload):
+    """A client that was silent for long and knows an old coordinator: it asks a node that was paused, right after."""
+
+    def __init__(self, client: Client, history: History, groups: Sequence[str]) -> None:
+        super().__init__(client, history)
+        self.resumed: deque[int] = deque()
+        self._groups = groups
+
+    async def run(self) -> None:
+        while not self.is_over:
+            await asyncio.sleep(0.005)
+            while self.resumed:
+                node_id = self.resumed.popleft()
+                for _ in range(4):
+                    for group in self._groups:
+                        await self._read(node_id, group)
+                    await asyncio.sleep(0.01)
+
+    async def _read(self, node_id: int, group: str) -> None:
+        start_s = self.now
+        request = OffsetFetchRequest(group, [OffsetFetchRequestTopic("t", [0])])
+        try:
+            answer = await self.client.call(node_id, "offset_fetch", request, timeout_s=0.3)
+        except GoneError:
+            return
+        found = answer.topics[0].partitions[0] if answer.topics else None
+        if answer.error_code == 0 and found is not None and found.error_code == 0:
+            value = max(found.committed_offset, 0)
+            self.history.register(group).append(Operation("read", value, start_s, self.now, is_known=True))
 
 
 class Creator(Workload):
