@@ -269,14 +269,14 @@ MUTANTS: Sequence[Mutant] = (
     _mutant(
         "acknowledged entries truncated",
         acknowledged_entries_truncated,
-        40,
+        150,
         WILD | {"slow disk": 1.0, "kill": 1.0, "pause": 1.0},
         nodes=3,
         **HASTE,
     ),
-    _mutant("stale read", stale_read, 40, {"pause": 3.0}, nodes=3, committers=6, producers=1, fault_s=0.4, seconds=6.0),
+    _mutant("stale read", stale_read, 60, {"pause": 3.0}, nodes=3, committers=6, producers=1, fault_s=0.4, seconds=6.0),
     _mutant("votes for anybody", votes_for_anybody, 10, LEADERS | {"slow disk": 1.0}, nodes=3, **HASTE),
-    _mutant("elected by a minority", elected_by_a_minority, 30, LEADERS, nodes=3, fault_s=0.2),
+    _mutant("elected by a minority", elected_by_a_minority, 120, LEADERS, nodes=3, fault_s=0.2),
     _mutant("admission not rebuilt", admission_not_rebuilt, 10, LEADERS, nodes=3),
     _mutant("producers lost at a failover", producers_lost_at_failover, 10, LEADERS | CUT_OFF, nodes=3),
     _mutant(
@@ -293,7 +293,7 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("leader epoch falls", leader_epoch_falls, 10, LEADERS, nodes=3),
     _mutant("answers reordered", answers_reordered, 5, LEADERS, nodes=3, inflight=5, partitions=3),
     _mutant("answered before commit", answered_before_commit, 10, LEADERS, nodes=3),
-    _mutant("wiped voter accepted", wiped_voter_accepted, 40, LEADERS | {"wipe": 2.0}, nodes=3, **HASTE),
+    _mutant("wiped voter accepted", wiped_voter_accepted, 100, LEADERS | {"wipe": 2.0}, nodes=3, **HASTE),
     _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
 )
 
