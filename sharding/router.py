@@ -22,7 +22,7 @@ from .calls import CallKind, LedShards, NodePeers, encoded
 from .commands.append import Append
 from .commands.command import Command
 from .commands.table import decode_body, encode
-from .errors import ClosingError, InvalidRequestError, NotLeaderError, ShardingError
+from .errors import ClosingError, InvalidRequestError, NotLeaderError, OverloadedError, ShardingError
 from .outcomes import decode_outcome, encode_outcome
 from .shard import Shard
 
@@ -135,6 +135,10 @@ class Router:
                 # Alone, nobody else can lead.
                 if self._peers is None or loop.time() >= deadline:
                     raise NotLeaderError(error.leader_id, is_refusal=error.is_refusal) from error
+            except OverloadedError:
+                # Nothing was admitted, since leadership is on its way to another node, say.
+                if loop.time() >= deadline:
+                    raise
             attempt += 1
             await asyncio.sleep(ATTEMPT_PAUSE_S)
 

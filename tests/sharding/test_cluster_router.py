@@ -1,11 +1,12 @@
 """Commands from any node to whoever leads: once, unless twice is as good; and who leads is known where it is not."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
 import pytest
 
-from raft.interfaces import NodeId
+from raft.errors import LogBusyError
+from raft.interfaces import Buffer, NodeId, Proposal
 from sharding.catalog_commands import AllocateProducerIds
 from sharding.commands.append import Append
 from sharding.commands.splits import Drop, RaiseLogStart
@@ -92,6 +93,31 @@ def test_what_certainly_came_into_no_log_is_sent_again_until_somebody_leads() ->
                 await router(cluster, asking).submit(0, AllocateProducerIds(10), timeout_ms=1_000)
             assert error.value.is_refusal
             assert asyncio.get_running_loop().time() - begun < 2
+
+    run(story())
+
+
+def test_what_a_leader_refuses_while_it_hands_over_is_sent_again() -> None:
+    """Otherwise a node that starts just then ends, since it cannot register."""
+
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            leader = cluster.node(1).controller_id
+            before = next_producer_id(cluster)
+            group = cluster.node(leader)._catalog_shard.group
+            refusals = [LogBusyError("leadership is being handed over") for _ in range(3)]
+            propose = group.propose
+
+            def busy_at_first(body: Sequence[Buffer]) -> Proposal:
+                if refusals:
+                    raise refusals.pop()
+                return propose(body)
+
+            group.propose = busy_at_first
+            asking = other_than(cluster, leader)
+            assert await router(cluster, asking).submit(0, AllocateProducerIds(10)) == before
+            assert not refusals
+            assert next_producer_id(cluster) == before + 10
 
     run(story())
 
