@@ -114,8 +114,8 @@ class Timekeeper:
         if (topic := self._host.led_topic_or_none(topic_id)) is None:
             raise UnknownTopicIdError(f"topic {topic_id.hex()} is not here")
         splits = [self._host.newest_split(topic_id, partition) for partition in range(topic.partition_count)]
-        activities = [_activity(split, 0) for split in splits]
         now_ms = self._now_ms()
+        activities = [_activity(split, 0, now_ms) for split in splits]
         found_ms = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=True)
         if found_ms is None or at_least_ms is None:
             return found_ms
@@ -201,7 +201,7 @@ class Timekeeper:
         wishes = self._open_wishes(topic.topic_id, before)
         if not wishes and not topic.is_live:
             return None
-        activities = [_activity(split, self._led_since_ms) for split in splits]
+        activities = [_activity(split, self._led_since_ms, now_ms) for split in splits]
         seals_ms = [wish.seal_ms for wish in wishes if wish.seal_ms is not None]
         wanted = candidate_or_none(activities, topic.rule, now_ms=now_ms, is_seal=bool(seals_ms))
         if wanted is not None:
@@ -257,10 +257,14 @@ def _last_tick(split: WriteSplit, partition_count: int) -> Tick:
     return tick_of(split.ticks[-1]) if split.ticks else no_tick(partition_count)
 
 
-def _activity(split: WriteSplit, since_ms: int) -> Activity:
-    """`since_ms`: when this node began to lead; it does not know of appends before."""
+def _activity(split: WriteSplit, since_ms: int, now_ms: int) -> Activity:
+    """`since_ms`: when this node began to lead; it does not know of appends before.
+
+    A split that was opened by a clock that was ahead of this one says nothing.
+    """
     greatest_ms = None if split.greatest_ms == TIMESTAMP_MS_MIN else split.greatest_ms
-    return Activity(greatest_ms, split.last_append_ms or max(since_ms, split.opened_ms))
+    opened_ms = split.opened_ms if split.opened_ms <= now_ms else since_ms
+    return Activity(greatest_ms, split.last_append_ms or max(since_ms, opened_ms))
 
 
 def _is_settled(splits: Sequence[WriteSplit], before: Tick) -> bool:

@@ -74,6 +74,21 @@ async def test_a_clock_that_is_set_back_stops_no_ticks() -> None:
         assert await tick_number(node, keeper, 2) == Tick(2, 7000, (2, 1))
 
 
+async def test_a_split_that_was_opened_by_a_clock_ahead_holds_nothing() -> None:
+    """As after a restart on a clock that was set right."""
+    disk = MemoryDisk()
+    node = StreamNode(disk)
+    node.add_topic(schema=SCHEMA, lateness_ms="100", idle_ms="100", tick_ms="10")
+    node.now_ms += 900_000
+    await node.open_splits()
+    await node.append(0, [5000])
+    node = StreamNode(disk)
+    node.add_topic(schema=SCHEMA, lateness_ms="100", idle_ms="100", tick_ms="10")
+    async with running(node) as keeper:
+        node.now_ms += 100
+        assert await tick_number(node, keeper, 1) == Tick(1, 5000, (1, 0))
+
+
 async def test_nothing_is_proposed_once_everything_is_final() -> None:
     node = StreamNode(MemoryDisk())
     node.add_topic(schema=SCHEMA, idle_ms="10", tick_ms="10")
