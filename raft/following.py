@@ -143,7 +143,8 @@ class Following:
     def on_heartbeat(self, sender: NodeId, heartbeat: Heartbeat) -> None:
         state = self._state
         self._round = max(self._round, heartbeat.round)
-        if heartbeat.committed > state.committed:
+        # What is being fetched may end before what is verified; it must never end before what is applied.
+        if heartbeat.committed > state.committed and self.installing is None:
             state.commit_to(min(heartbeat.committed, self.verified))
         state.send(sender, HeartbeatResponse(state.term, heartbeat.round))
         wants_request = heartbeat.committed > self.verified or self.is_damaged
@@ -184,7 +185,7 @@ class Following:
         state = self._state
         state.tail.on_installed()
         self.installing, self._is_install_new = None, False
-        self.verified = max(self.verified, index)
+        self.verified = self._acknowledged = index  # the log ends there, wherever it ended before
         state.commit_to(index)
         if self.leader is not None:
             state.send(self.leader, InstallResponse(state.term, index))

@@ -333,6 +333,31 @@ def test_while_files_are_fetched_nothing_is_appended_and_a_failure_lets_it_begin
     assert sum(ready.install_from is not None for ready in member.readies) == 2
 
 
+def test_files_may_end_before_what_was_acknowledged_and_nothing_is_committed_while_they_come() -> None:
+    """A leader lets go of entries before the checkpoint that covers them is there to be fetched."""
+    member = one(3, THREE)
+    member.core.step(N1, request(1, (0, 0), *[1] * 40), 1)
+    member.drive()
+    member.write()
+    assert answer(member).index == 40
+    member.core.step(N1, InstallRequest(Term(1), Index(60), Term(1)), 2)
+    member.drive()
+    member.core.step(N1, Heartbeat(Term(1), Index(40), 0), 3)
+    member.drive()
+    assert member.core.committed == member.applied == 0, "else the files would be behind what is applied"
+    member.log.held = member.log.copy_until(30).held
+    member.core.on_installed(Index(30), THREE)
+    member.drive(applies=False)
+    member.core.step(N1, Heartbeat(Term(1), Index(40), 0), 4)
+    member.drive(applies=False)
+    assert member.core.committed == 30
+    member.core.step(N1, request(1, (30, 1), *[1] * 5), 5)
+    member.drive(applies=False)
+    member.write()
+    (said,) = [out.message for out in member.drive(applies=False)]
+    assert said == AppendResponse(Term(1), is_rejected=False, index=Index(35), round=0)
+
+
 def test_who_has_the_files_says_so() -> None:
     member = follower(1, 1, 2, term=2)
     member.core.step(N2, InstallRequest(Term(2), Index(3), Term(2)), 1)
