@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 from raft.checkpoint import read_checkpoint_or_none
 from raft.errors import RaftError
 from raft.hard_state import HARD_STATE_NAME
-from raft.interfaces import GroupId
-from raft.segments import PAGE_BYTES
+from raft.interfaces import GroupId, Index, Term
+from raft.segments import PAGE_BYTES, read_segment_header, scan
 from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
 
 from .world import World
@@ -51,20 +51,36 @@ class SimDisk(FaultyDisk):
     def flip(self, path: str, rng: random.Random) -> int | None:
         """One bit of what was ever written into the file; returns its position.
 
-        Not in entries below the checkpoint: a start does not read them (README, Limits), so damage there is found only
-        when somebody needs them.
+        Not in entries below the checkpoint: a start does not read them, so damage there is found only when somebody
+        needs them. Nor behind the durable mark, which follows by `RaftSettings.mark_ms`: damage there is taken for a
+        torn tail, and an acknowledged entry may be cut without a word.
         """
         content = self.content(path)
         allowed = [(0, len(content.rstrip(b"\0")))]
         if path.endswith(".log"):
             cold_end = self._cold_end(path)
-            allowed = [(0, min(allowed[0][1], PAGE_BYTES)), (max(PAGE_BYTES, cold_end), allowed[0][1])]
+            allowed = [(0, min(allowed[0][1], PAGE_BYTES)), (max(PAGE_BYTES, cold_end), self._marked_end(path))]
         allowed = [(first, end) for first, end in allowed if first < end]
         if not allowed:
             return None
         at = rng.randrange(*rng.choice(allowed))
         content[at] ^= 1 << rng.randrange(8)
         return at
+
+    def _marked_end(self, path: str) -> int:
+        """Behind the last entry that the segment's own mark calls durable."""
+        directory, _, name = path.rpartition("/")
+        first_index, view = Index(int(name.removesuffix(".log"))), self.map(path)
+        try:
+            mark = read_segment_header(path, view, GroupId(int(directory.rpartition("/")[2])), first_index)
+        except RaftError:
+            return 0
+        end = 0
+        for found in scan(path, view, PAGE_BYTES, (Term(0), Index(first_index - 1))):
+            if found.index > mark.durable:
+                break
+            end = found.position + found.entry_bytes
+        return end
 
     def _cold_end(self, path: str) -> int:
         """Where in this segment the part begins that a start reads."""
