@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .make
+# Some machines forbid it; each process of the tests would then compile all modules anew, a second and more.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test simulate evidence lint types install tools messages clean
 

@@ -26,6 +26,8 @@ class ServedNode:
         self.options = options
         self.gid = gid
         self.environment = {**os.environ, **(environment or {})}
+        # As at a user's: where modules are compiled anew for each process, a start takes a second longer.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.kafka = "127.0.0.1:0"
         self.http = "127.0.0.1:0"
         self.peer = "127.0.0.1:0"
