@@ -130,8 +130,7 @@ def decode_checkpoint_or_none(path: str, content: memoryview, group_id: GroupId)
     """None if it is not intact. Raises: UnknownFormatError, ForeignDirectoryError."""
     if not _is_intact(content):
         return None
-    _, crc, facts_bytes, state_bytes = FRAME.unpack_from(content)
-    assert FRAME.size + facts_bytes + state_bytes == len(content), "lengths that the CRC covers"
+    _, crc, facts_bytes, _ = FRAME.unpack_from(content)
     encoded = content[FRAME.size : FRAME.size + facts_bytes]
     version = msgspec.msgpack.decode(encoded, type=list[object])[0]
     if version != CHECKPOINT_FORMAT:
@@ -150,8 +149,9 @@ def checkpoint_crc(content: memoryview) -> int:
 def _is_intact(content: memoryview) -> bool:
     if len(content) < FRAME.size:
         return False
-    magic, crc, _, _ = FRAME.unpack_from(content)
-    return magic == CHECKPOINT_MAGIC and crc == crc32c(content[CRC_END:])
+    magic, crc, facts_bytes, state_bytes = FRAME.unpack_from(content)
+    is_whole = FRAME.size + facts_bytes + state_bytes == len(content)
+    return magic == CHECKPOINT_MAGIC and is_whole and crc == crc32c(content[CRC_END:])
 
 
 def to_facts(segment: Segment) -> SegmentFacts:

@@ -351,6 +351,10 @@ class RaftCore:
             leadership.is_ready = True
             self._note_role()
 
+    def check_files(self, index: Index, term: Term) -> None:
+        """Files that end with this entry may take the place of the log. Raises: InstallFailedError."""
+        self._state.check_files(index, term)
+
     def on_installed(self, index: Index, configuration: Configuration) -> None:
         """The log was replaced by files that end with a committed entry `index`; `configuration` is in force there.
 

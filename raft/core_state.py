@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .configuration import Configuration
+from .errors import InstallFailedError
 from .hard_state import HardState
 from .interfaces import Index, NodeId, Term
 from .memberships import Memberships
@@ -87,6 +88,18 @@ class CoreState:
         assert self.hard_state.vote is None, f"voted for {self.hard_state.vote} in term {self.term}"
         self.hard_state = HardState(self.term, node)
         self.is_hard_state_new = True
+
+    def check_files(self, index: Index, term: Term) -> None:
+        """May files of a leader that end with this entry take the place of the log? Raises: InstallFailedError.
+
+        Where they end inside it, they would take back what was acknowledged behind. Is their term not durable here,
+        the next start would find a log of a term that was never begun, as if a vote were forgotten.
+        """
+        tail = self.tail
+        if index <= self.committed or (index <= tail.last and tail.term(index) == term):
+            raise InstallFailedError(f"files up to entry {index}, but {tail.last} is here")
+        if term > self.durable.term:
+            raise InstallFailedError(f"files of term {term}, but term {self.durable.term} is durable here")
 
     def commit_to(self, index: Index) -> None:
         """Entries up to `index` are decided; an older index is a late message and changes nothing."""

@@ -9,8 +9,8 @@ from .checkpoint import CheckpointFacts
 from .configuration import Peer
 from .disk import Disk
 from .errors import BadMessageError, CallRefusedError, InstallFailedError, SourceChangedError
-from .install import Blocking, Chunk, ChunkRequest, FileSource, decode_chunk, encode_chunk, fetch_files
-from .interfaces import Buffer, GroupId, Index, NodeId
+from .install import Blocking, CheckFiles, Chunk, ChunkRequest, FileSource, decode_chunk, encode_chunk, fetch_files
+from .interfaces import Buffer, GroupId, NodeId
 from .peers import Peers
 from .staged_files import StagedFiles
 
@@ -37,10 +37,10 @@ class FileExchange:
         """The group is closed, or its files are others now."""
         self._sources.pop(group_id, None)
 
-    async def fetch(self, group_id: GroupId, leader: NodeId, behind: Index) -> CheckpointFacts:
-        """Fetch the leader's files, which must go further than `behind`; opened anew, the group has them.
+    async def fetch(self, group_id: GroupId, leader: NodeId, check: CheckFiles) -> CheckpointFacts:
+        """Fetch the leader's files if they pass the check; opened anew, the group has them.
 
-        Raises: RaftError, TimeoutError, OSError; it may be begun again.
+        Raises: RaftError (it may be begun again), OSError (of our own disk: nothing is known about it any more).
         """
 
         async def read_chunk(request: ChunkRequest) -> Chunk:
@@ -51,9 +51,10 @@ class FileExchange:
                 if error.code == SourceChangedError.__name__:
                     raise SourceChangedError(error.text) from error
                 raise
+            except TimeoutError as error:
+                raise InstallFailedError(str(error)) from error
             chunk = decode_chunk(answer)
-            if chunk.source.applied <= behind:
-                raise InstallFailedError(f"group {group_id}: files up to {chunk.source.applied}, {behind} is here")
+            check(chunk.source.applied, chunk.source.term)
             return chunk
 
         staged = StagedFiles(self._disk, f"{self._directory}/{group_id}", group_id)

@@ -7,7 +7,7 @@ that to `_drive` when that is under way or due → `on_completions`, and answers
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from .barriers import Barriers
 from .checkpoint import Checkpoint, CheckpointJob
 from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer, decode_configuration
+from .ending import Ending
 from .engines import Core
 from .errors import (
     ChangeInProgressError,
@@ -30,7 +31,7 @@ from .errors import (
 )
 from .following import Install
 from .group_files import GroupFiles
-from .group_services import Drained, GroupServices
+from .group_services import GroupServices
 from .interfaces import Buffer, GroupId, Index, MemberProgress, NodeId, Proposal, Role, RoleChange, StateMachine, Term
 from .log import HOT_BYTES_MAX
 from .messages import ANSWERS, Message, PreVoteRequest, Removed
@@ -85,10 +86,8 @@ class Group:
         self._is_handing_over = False
         self._is_swapping = False
         self._stopped: GroupStoppedError | None = None
-        self._closed = asyncio.Event()
-        self._files_closed = asyncio.Event()
+        self.ending = Ending(services)
         self._news = News(services.clock)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._is_changing = False
         self._barriers = Barriers()
 
@@ -377,10 +376,10 @@ class Group:
                 await self._finish_and_hand_over()
                 self._is_handing_over = False
                 self._stop_if_drained()
-                await self._closed.wait()
+                await self.ending.closed.wait()
             finally:
                 timer.cancel()
-        await self._closed.wait()
+        await self.ending.closed.wait()
 
     async def _finish_and_hand_over(self) -> None:
         election_ms = self._services.settings.election_ms
@@ -407,7 +406,7 @@ class Group:
     def abandon(self) -> None:
         """Stop without waiting for the disk: it failed, or it takes too long."""
         self._stop("the disk failed or did not answer in time")
-        self._closed.set()
+        self.ending.closed.set()
 
     def _stop_if_drained(self) -> None:
         if self._is_closing and self._is_drained and not self._is_handing_over:
@@ -431,8 +430,7 @@ class Group:
         self._services.pulse.discard(self)
         if not self._is_swapping:  # else the files are closed already, and what is opened anew is closed there
             self._writing.close()
-            for task in self._tasks:
-                task.cancel()
+            self.ending.cancel_tasks()
         self._applier.clear()
         self._barriers.fail_all(self._stopped)
         self._news.tell()
@@ -466,9 +464,9 @@ class Group:
             case EntryChanged(_, index):
                 self._fail(AssertionError(f"a buffer of entry {index} changed after it was proposed"))
             case FilesClosed():
-                self._files_closed.set()
+                self.ending.files_closed.set()
                 if not self._is_swapping:
-                    self._closed.set()
+                    self.ending.closed.set()
             case _:
                 assert_never(completion)
 
@@ -481,16 +479,10 @@ class Group:
 
     def _on_disk_full(self) -> None:
         if self._writing.on_full() and self._is_leading and self._has_others and not self._is_closing:
-            self._spawn(self._hand_over())  # others may have room
+            self.ending.spawn(self._hand_over())  # others may have room
         self._stop_if_drained()
 
     # What is ready
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        """A task that ends with the group."""
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _schedule(self) -> None:
         if not self._is_scheduled:
@@ -551,48 +543,54 @@ class Group:
             self._is_damaged = False
             writing.clear_damage()
         if ready.install_from is not None:
-            self._spawn(self._install(ready.install_from))
+            self.ending.spawn(self._install(ready.install_from))
 
     # Files of a leader instead of our own
 
     async def _install(self, install: Install) -> None:
-        group_id, services = self.group_id, self._services
         try:
-            await services.fetch(group_id, install.leader, self._core.committed)
-        except (RaftError, TimeoutError, OSError) as error:
-            logger.warning("group %s: the files of node %s are not fetched: %s", group_id, install.leader, error)
-            self._core.on_install_failed()
-            return
-        try:
-            await self._swap_files()
+            if await self._fetch(install):
+                await self._swap_files()
         except Exception as error:  # noqa: BLE001 - the top of a task
+            self._is_swapping = False
             self._fail(error)
+            if self.ending.files_closed.is_set():
+                self.ending.closed.set()
+            if isinstance(error, OSError):
+                self._services.on_disk_failure(error)
+
+    async def _fetch(self, install: Install) -> bool:
+        try:
+            await self._services.fetch(self.group_id, install.leader, self._core.check_files)
+        except RaftError as error:
+            logger.warning("group %s: the files of node %s are not fetched: %s", self.group_id, install.leader, error)
+            self._core.on_install_failed()
+            return False
+        return True
 
     async def _swap_files(self) -> None:
         """Nothing happens in this group while its files are exchanged; its hard state is the same before and after."""
         services = self._services
         self._is_swapping = True
         self._writing.close()
-        await self._files_closed.wait()
-        drained = asyncio.Event()
-        services.checkpoints.submit(Drained(drained))  # an older checkpoint must not take the new one's place
-        await drained.wait()
+        await self.ending.files_closed.wait()
+        await self.ending.written_checkpoints()  # an older checkpoint must not take the new one's place
         recovered, files = await services.reopen(self.group_id)
-        if self._stopped:
-            files.close()
-            self._closed.set()
-            return
-        self._files_closed.clear()
+        self.ending.files_closed.clear()
         self._writing = _writing(services, files)
+        self._is_swapping = False
+        if self._stopped:
+            self._writing.close()
+            return
         self._log.become(recovered.log)
         recovered = replace(recovered, log=self._log)
         self._applier = _applier(files, recovered, self._machine)
         assert recovered.checkpoint is not None, "files of a leader come with a checkpoint"
         assert recovered.configuration is not None, "files of a leader name its members"
+        assert self._core.is_damaged or not recovered.is_damaged, "files of a leader are whole"
         self._machine.restore(recovered.checkpoint.state)
         self._committed = self._applier.applied
         self._is_damaged = recovered.is_damaged
-        self._is_swapping = False
         self._core.on_installed(self._log.last_index, decode_configuration(recovered.configuration))
         self._look_at_members()
         self._barriers.release(self._applier.applied)

@@ -8,7 +8,8 @@ from .checkpoint import CheckpointFacts, CheckpointJob
 from .clock import Clock
 from .configuration import Peer
 from .group_files import GroupFiles
-from .interfaces import GroupId, Index, NodeId
+from .install import CheckFiles
+from .interfaces import GroupId, NodeId
 from .job_thread import JobRunner
 from .pulse import Pulse, Send
 from .recovery import Recovered
@@ -28,8 +29,9 @@ class GroupServices:
     """What all groups of a node share. `on_failure` hears of a group that stopped by its own fault.
 
     `peer_or_none`: who is at the other end of the link to a node. `on_removed`: the group stopped, since this node is
-    no member of it any more. `fetch` brings the files of a leader that go further than an index; `reopen` opens the
-    files of a group anew, which are closed, with those that were fetched in their place.
+    no member of it any more. `fetch` brings the files of a leader if they pass a check (last entry, its term; raises
+    RaftError), `reopen` opens the files of a group anew, which are closed, with those that were fetched in their place:
+    an OSError of either is one of our own disk, and goes to `on_disk_failure`.
     """
 
     me: Peer
@@ -42,6 +44,7 @@ class GroupServices:
     peer_or_none: Callable[[NodeId], Peer | None]
     has_peers: bool
     on_failure: Callable[[GroupId, Exception], None]
+    on_disk_failure: Callable[[OSError], None]
     on_removed: Callable[[GroupId], None]
-    fetch: Callable[[GroupId, NodeId, Index], Awaitable[CheckpointFacts]]
+    fetch: Callable[[GroupId, NodeId, CheckFiles], Awaitable[CheckpointFacts]]
     reopen: Callable[[GroupId], Awaitable[tuple[Recovered, GroupFiles]]]

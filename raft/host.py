@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -24,6 +25,7 @@ from .codec import (
 from .configuration import Configuration, Peer, decode_configuration
 from .core_state import CoreConfig, Timings
 from .disk import Disk
+from .ending import Ending
 from .engines import Core, Engine, native, new_core
 from .errors import (
     BadMessageError,
@@ -36,7 +38,7 @@ from .file_exchange import FileExchange
 from .group import Group
 from .group_files import GroupFiles
 from .group_services import Drained, GroupServices
-from .install import Blocking
+from .install import Blocking, CheckFiles
 from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
 from .job_thread import JobThread, RunnerFactory
 from .messages import ANSWERS, Message
@@ -45,7 +47,7 @@ from .pulse import Pulse
 from .recovery import Recovered, recover
 from .segments import segment_name
 from .settings import RaftSettings
-from .writer import Completion, LogWriter, WriterJob
+from .writer import Completion, FilesClosed, LogWriter, WriterJob
 
 OPENING_MAX = 4
 ALONE: Sequence[Peer] = ()
@@ -57,13 +59,22 @@ logger = logging.getLogger(__name__)
 
 
 class InThreads:
-    """Some at a time, in threads of their own."""
+    """Some at a time, in threads of their own. Who is cancelled waits for its thread, which may write until then."""
 
     def __init__(self) -> None:
         self._limiter = anyio.CapacityLimiter(OPENING_MAX)
 
     async def __call__(self, work: Callable[[], T], /) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        working = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=self._limiter))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            while not working.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([working])
+            if not working.cancelled():
+                working.exception()  # nobody else asks for it
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +135,8 @@ class RaftHost:
         )
         self._groups: dict[GroupId, Group] = {}
         self._opening: set[GroupId] = set()
+        self._ending: dict[GroupId, Ending] = {}  # of groups that are open no more
+        self._over = asyncio.Event()  # the disk failed, or the host has ended
         self._failure: Exception | None = None
         self._is_closing = False
         self._checkpoint_writer = CheckpointWriter(disk)
@@ -142,6 +155,7 @@ class RaftHost:
             peer_or_none=_nobody if peers is None else peers.peer_or_none,
             has_peers=peers is not None,
             on_failure=self._on_group_failure,
+            on_disk_failure=self._fail,
             on_removed=self._on_group_removed,
             fetch=_fetch_nothing if self._exchange is None else self._exchange.fetch,
             reopen=self._reopen,
@@ -163,13 +177,15 @@ class RaftHost:
         `founders` are the members of a group that is new, in the same order on each of them: the first one stands for
         election at once. None: wait until a leader of the group tells who its members are.
         The rest of the log is applied from the loop's next turn on, before LEADER is reported.
-        Raises: DataDirectoryError (damaged, foreign, unknown), SingleMemberOnlyError, OSError.
+        A group that was closed or removed is opened again when nothing of its last life goes on any more.
+        Raises: DataDirectoryError (damaged, foreign, unknown), SingleMemberOnlyError, OSError, GroupStoppedError.
         """
         self._check_open(group_id)
         founding = None if founders is None else Configuration(voters=tuple(founders) or (self._self,))
         self._opening.add(group_id)
         try:
-            recovered, files = await self._blocking(lambda: self._recover(group_id, founding))
+            await self._end_last_life(group_id)
+            recovered, files = await self._open_files(group_id, founding)
             try:
                 core = self._make_core(group_id, recovered, files, founding)
                 if recovered.checkpoint is not None:
@@ -184,6 +200,35 @@ class RaftHost:
         self._groups[group_id] = group
         group.start()
         return group
+
+    async def _end_last_life(self, group_id: GroupId) -> None:
+        """Wait until it is at rest. Raises: GroupStoppedError: the disk failed, or does not answer in time."""
+        ending = self._ending.get(group_id)
+        if ending is None:
+            return
+        is_late = asyncio.Event()
+        timer = self._clock.call_later(self._services.settings.close_timeout_ms, is_late.set)
+        waits = [asyncio.ensure_future(one) for one in (ending.at_rest(), self._over.wait(), is_late.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self._check_open(None)
+            if not waits[0].done():
+                raise GroupStoppedError(f"group {group_id}: its files are not closed yet")
+            del self._ending[group_id]
+        finally:
+            timer.cancel()
+            for wait in waits:
+                wait.cancel()
+
+    async def _open_files(self, group_id: GroupId, founding: Configuration | None) -> tuple[Recovered, GroupFiles]:
+        opened: list[tuple[Recovered, GroupFiles]] = []
+        try:
+            await self._blocking(lambda: opened.append(self._recover(group_id, founding)))
+        except asyncio.CancelledError:
+            for _, files in opened:
+                files.close()
+            raise
+        return opened[0]
 
     def group_or_none(self, group_id: GroupId) -> Group | None:
         """The group, if it is open."""
@@ -216,12 +261,14 @@ class RaftHost:
         if self._peers is not None:
             self._peers.on_message = _ignore
         self._groups.clear()
+        self._over.set()
         await self._blocking(self._services.writer.stop)
         await self._blocking(self._services.checkpoints.stop)
 
     def _forget(self, group: Group) -> None:
         if self._groups.get(group.group_id) is group:
             del self._groups[group.group_id]
+            self._ending[group.group_id] = group.ending
             if self._exchange is not None:
                 self._exchange.forget(group.group_id)
 
@@ -363,9 +410,11 @@ class RaftHost:
             return
         by_group = sorted(completions, key=lambda completion: completion.group_id)
         for group_id, own in groupby(by_group, key=lambda completion: completion.group_id):
-            group = self._groups.get(group_id)
+            group, ending = self._groups.get(group_id), self._ending.get(group_id)
             if group is not None:
                 group.on_completions(list(own))
+            elif ending is not None and any(isinstance(completion, FilesClosed) for completion in own):
+                ending.on_files_closed()
 
     def _post(self, callback: Callable[[], None]) -> None:
         try:
@@ -382,6 +431,7 @@ class RaftHost:
             return
         self._failure = error
         logger.critical("the disk of the log failed; all groups stop", exc_info=error)
+        self._over.set()
         for group in self._groups.values():
             group.abandon()
         if self._on_failure is not None:
@@ -402,7 +452,7 @@ def _send_nowhere(_node: NodeId, _group: GroupId, _kind: int, _buffers: Sequence
     return False
 
 
-async def _fetch_nothing(group_id: GroupId, leader: NodeId, _behind: Index) -> CheckpointFacts:
+async def _fetch_nothing(group_id: GroupId, leader: NodeId, _check: CheckFiles) -> CheckpointFacts:
     raise SingleMemberOnlyError(f"group {group_id} of node {leader}: this node has no peers")
 
 

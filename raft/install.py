@@ -20,6 +20,7 @@ import msgspec
 from crc32c import crc32c
 
 from .checkpoint import CHECKPOINT_NAME, FRAME, CheckpointFacts, checkpoint_crc, decode_checkpoint_or_none
+from .disk import NO_SPACE
 from .errors import InstallFailedError, SourceChangedError
 from .interfaces import GroupId, Index, Term
 from .segments import PAGE_BYTES, segment_name
@@ -76,8 +77,16 @@ class ReadChunk(Protocol):
         ...
 
 
+class CheckFiles(Protocol):
+    def __call__(self, applied: Index, term: Term, /) -> None:
+        """Whether files that end with this entry are wanted. Raises: InstallFailedError."""
+        ...
+
+
 class Blocking(Protocol):
-    async def __call__(self, work: Callable[[], T], /) -> T: ...
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Out of the loop's way. Cancelled or not: what this returns to knows that `work` is not running any more."""
+        ...
 
 
 def encode_chunk(chunk: Chunk) -> Sequence[Buffer]:
@@ -169,7 +178,8 @@ async def fetch_files(
     """Fetch what is missing, chunk by chunk; afterwards `finish_install` may be called, or the group opened anew.
 
     May be cancelled, and begun again later, also with another source and after a restart: nothing is fetched twice
-    but the checkpoint. Raises: InstallFailedError, OSError, and what `read_chunk` raises.
+    but the checkpoint. Raises: InstallFailedError (also: no space), OSError (nothing is known about the disk any more),
+    and what `read_chunk` raises.
     """
     fetch = _Fetch(staged, group_id, read_chunk, blocking)
     restarts = 0
@@ -201,11 +211,11 @@ class _Fetch:
         for segment in facts.segments:
             if staged.is_complete(segment):
                 continue
-            position = await self._blocking(lambda segment=segment: staged.begin(facts, segment))
+            position = await self._with_space(lambda segment=segment: staged.begin(facts, segment))
             while position < segment.end_position:
                 chunk = await self._chunk(segment.first_index, position, segment.end_position)
                 content, at = chunk.content, position
-                await self._blocking(lambda content=content, at=at: staged.write(content, at))
+                await self._with_space(lambda content=content, at=at: staged.write(content, at))
                 position += len(content)
             await self._blocking(lambda segment=segment: staged.complete(facts, segment))
         await self._blocking(lambda: staged.finish(facts))
@@ -217,13 +227,30 @@ class _Fetch:
         self.source = first.source
         if not FRAME.size <= first.file_bytes <= CHECKPOINT_BYTES_MAX:
             raise InstallFailedError(f"group {self._group_id}: a checkpoint of {first.file_bytes} bytes")
+        if not 0 < len(first.content) <= min(CHUNK_BYTES_MAX, first.file_bytes):
+            raise InstallFailedError(f"group {self._group_id}: {len(first.content)} bytes of {first.file_bytes}")
         known = await self._blocking(self._staged.checkpoint_or_none)
         if known is not None and known.facts.applied == first.source.applied and known.crc == first.source.crc:
             return known.facts
         content = bytearray(first.content)
         while len(content) < first.file_bytes:
             content += (await self._chunk(CHECKPOINT_FILE, len(content), first.file_bytes)).content
-        return await self._blocking(lambda: self._staged.take_checkpoint(bytes(content)))
+        received = memoryview(content)
+        if self.source.crc != checkpoint_crc(received):
+            raise InstallFailedError(f"group {self._group_id}: another checkpoint than that of {self.source}")
+        facts = await self._with_space(lambda: self._staged.take_checkpoint(received))
+        if (facts.applied, facts.applied_term) != (self.source.applied, self.source.term):
+            raise InstallFailedError(f"group {self._group_id}: a checkpoint as of {facts.applied}, not {self.source}")
+        return facts
+
+    async def _with_space(self, work: Callable[[], T]) -> T:
+        """A step that leaves nothing half done. Raises: InstallFailedError (no space), OSError."""
+        try:
+            return await self._blocking(work)
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise InstallFailedError(f"group {self._group_id}: no space for a leader's files: {error}") from error
+            raise
 
     async def _chunk(self, file: int, position: int, end: int) -> Chunk:
         length = min(CHUNK_BYTES_MAX, end - position)

@@ -21,8 +21,10 @@ from .checkpoint import (
     decode_checkpoint_or_none,
     read_checkpoint_file_or_none,
 )
-from .disk import Disk, DiskFile, create_durably
+from .damage import Damage, note_damage, read_damage_or_none
+from .disk import NO_SPACE, Disk, DiskFile, create_durably
 from .errors import CorruptLogError, DataDirectoryError, InstallFailedError
+from .foreign_facts import check_facts
 from .interfaces import GroupId, Index
 from .log import TermStarts
 from .segments import (
@@ -60,11 +62,17 @@ class StagedFiles:
             self._disk, self._directory, CHECKPOINT_NAME + FETCHED_SUFFIX, self._group_id
         )
 
-    def take_checkpoint(self, content: bytes) -> CheckpointFacts:
+    def take_checkpoint(self, content: memoryview) -> CheckpointFacts:
         """Keep a checkpoint, and of the segments those that it knows. Raises: InstallFailedError, OSError."""
-        checkpoint = decode_checkpoint_or_none(CHECKPOINT_NAME, memoryview(content), self._group_id)
+        try:
+            checkpoint = decode_checkpoint_or_none(CHECKPOINT_NAME, content, self._group_id)
+        except (msgspec.DecodeError, LookupError) as error:
+            raise InstallFailedError(
+                f"{self._directory}: the checkpoint that was sent is unreadable: {error}"
+            ) from error
         if checkpoint is None:
             raise InstallFailedError(f"{self._directory}: the checkpoint that was sent is damaged")
+        check_facts(checkpoint.facts)
         known = {segment.first_index for segment in checkpoint.facts.segments}
         for name in self._disk.names(self._directory):
             if name.endswith(FETCHED_SUFFIX):
@@ -121,11 +129,20 @@ class StagedFiles:
         return self._complete.get(segment.first_index) == (segment.file_bytes, segment.last_index)
 
     def finish(self, facts: CheckpointFacts) -> None:
-        """Every segment is complete: from now on these are the group's files. Raises: OSError."""
+        """Every segment is complete: from now on these are the group's files.
+
+        Raises: InstallFailedError (no space; nothing has changed), OSError.
+        """
         self._disk.sync_directory(self._directory)
         names = [CHECKPOINT_NAME, *(segment_name(segment.first_index) for segment in facts.segments)]
         content = msgspec.json.encode(names) + b"\n"
-        create_durably(self._disk, f"{self._directory}/{INSTALLING_NAME}", len(content), [content]).close()
+        try:
+            create_durably(self._disk, f"{self._directory}/{INSTALLING_NAME}", len(content), [content]).close()
+        except OSError as error:
+            # Is it there, it may be durable: then nothing may ever be added to the log that it replaces.
+            if error.errno in NO_SPACE and INSTALLING_NAME not in self._disk.names(self._directory):
+                raise InstallFailedError(f"{self._directory}: no space for {INSTALLING_NAME}: {error}") from error
+            raise
 
     def close(self) -> None:
         if self._file is not None:
@@ -167,10 +184,23 @@ def finish_install(disk: Disk, directory: str) -> bool:
             disk.remove(f"{directory}/{segment_name(first)}")
     _remove_fetched(disk, directory)
     disk.sync_directory(directory)
+    _note_that_damage_is_not_cold(disk, directory)
     disk.remove(path)
     disk.sync_directory(directory)
     logger.warning("%s: files of a leader took the place of its own", directory)
     return True
+
+
+def _note_that_damage_is_not_cold(disk: Disk, directory: str) -> None:
+    """The damaged entries are not there any more, and what is was read back; else a start threw it away again."""
+    damage = read_damage_or_none(disk, directory)
+    if damage is not None and damage.is_cold:
+        try:
+            note_damage(disk, directory, Damage(reason=damage.reason))
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            logger.warning("%s: no space to note that new files are there: %s", directory, error)
 
 
 def discard_fetched(disk: Disk, directory: str) -> None:

@@ -7,6 +7,7 @@ next round: that is the group commit. On a full disk a group's entries wait for 
 `NoteDurable`, some ms later: nobody waits for them.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +20,8 @@ from .hard_state import HardState, save_all
 from .interfaces import Buffer, GroupId, Index, Term
 from .placed import Cut, PlacedEntry
 from .segments import SegmentPlan
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class LogWriter:
             if isinstance(job, NoteDurable):
                 job.files.note_durable()
             elif isinstance(job, NoteBadEntry):
-                note_damage(job.files.disk, job.files.directory, Damage(reason=job.reason, is_cold=True))
+                _note_bad_entry(job)
             elif isinstance(job, ClearDamage):
                 clear_damage(job.files.disk, job.files.directory)
             elif isinstance(job, CloseFiles):
@@ -190,6 +193,16 @@ class LogWriter:
 
     def _sync(self, written: Sequence[DiskFile]) -> None:
         sync_all(written)
+
+
+def _note_bad_entry(job: NoteBadEntry) -> None:
+    """On a full disk there is none, and the entry is met again; the log's end, which votes go by, is not in doubt."""
+    try:
+        note_damage(job.files.disk, job.files.directory, Damage(reason=job.reason, is_cold=True))
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        logger.warning("%s: no space to note damage: %s", job.files.directory, job.reason)
 
 
 def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedEntry]:

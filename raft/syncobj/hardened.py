@@ -405,7 +405,7 @@ class HardenedSyncObj(SyncObj):
     def on_installed(self, index: Index) -> None:
         """The log ends there now, durable and committed."""
         self.installing = None
-        self._verified = max(self._verified, index)
+        self._verified = index  # the log ends there, wherever it ended before
         self._SyncObj__raftCommitIndex = self._SyncObj__raftLastApplied = index
         self.configure()
         self._note_committed()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from raft.interfaces import GroupId, Index, NodeId
+from raft.interfaces import GroupId, NodeId
 from raft.log import SegmentLog
 from tests.support.raft_cluster import GROUP, RaftCluster, raft_cluster
 
@@ -146,6 +146,6 @@ async def test_what_is_not_open_is_not_handed_out(cluster: RaftCluster) -> None:
     await cluster.crash(1)
     await cluster.leader([2, 3])
     for group in (GROUP, GroupId(8)):
-        fetched = asyncio.ensure_future(exchange.fetch(group, NodeId(3), Index(0)))
+        fetched = asyncio.ensure_future(exchange.fetch(group, NodeId(3), lambda _applied, _term: None))
         await cluster.until(fetched.done)
         assert "checkpoint" in str(fetched.exception()) or "not open" in str(fetched.exception())

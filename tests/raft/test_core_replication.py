@@ -4,7 +4,7 @@ import pytest
 
 from raft.core_state import Timings
 from raft.entries import EntryKind
-from raft.errors import NotLeaderError
+from raft.errors import InstallFailedError, NotLeaderError
 from raft.hard_state import HardState
 from raft.interfaces import Index, NodeId, Role, Term
 from raft.messages import (
@@ -333,7 +333,7 @@ def test_while_files_are_fetched_nothing_is_appended_and_a_failure_lets_it_begin
     assert sum(ready.install_from is not None for ready in member.readies) == 2
 
 
-def test_files_may_end_before_what_was_acknowledged_and_nothing_is_committed_while_they_come() -> None:
+def test_files_that_would_take_back_what_is_here_are_refused() -> None:
     """A leader lets go of entries before the checkpoint that covers them is there to be fetched."""
     member = one(3, THREE)
     member.core.step(N1, request(1, (0, 0), *[1] * 40), 1)
@@ -342,20 +342,33 @@ def test_files_may_end_before_what_was_acknowledged_and_nothing_is_committed_whi
     assert answer(member).index == 40
     member.core.step(N1, InstallRequest(Term(1), Index(60), Term(1)), 2)
     member.drive()
+    for ends in (1, 30, 40):
+        with pytest.raises(InstallFailedError, match=f"up to entry {ends}, but 40 is here"):
+            member.core.check_files(Index(ends), Term(1))
+    member.core.check_files(Index(41), Term(1))
     member.core.step(N1, Heartbeat(Term(1), Index(40), 0), 3)
     member.drive()
-    assert member.core.committed == member.applied == 0, "else the files would be behind what is applied"
-    member.log.held = member.log.copy_until(30).held
-    member.core.on_installed(Index(30), THREE)
-    member.drive(applies=False)
-    member.core.step(N1, Heartbeat(Term(1), Index(40), 0), 4)
-    member.drive(applies=False)
-    assert member.core.committed == 30
-    member.core.step(N1, request(1, (30, 1), *[1] * 5), 5)
-    member.drive(applies=False)
+    assert member.core.committed == 0, "nothing is committed while files come"
+
+
+def test_files_that_end_at_a_conflict_replace_what_was_never_committed() -> None:
+    member = follower(1, 1, 2, 2, term=3)
+    member.core.check_files(Index(3), Term(3))
+    with pytest.raises(InstallFailedError):
+        member.core.check_files(Index(3), Term(2))
+
+
+def test_files_of_a_term_that_is_not_durable_here_are_refused() -> None:
+    """They would look, after a restart, as if this member had forgotten a vote."""
+    member = follower(1, term=1)
+    member.core.step(N2, InstallRequest(Term(2), Index(9), Term(2)), 1)
+    with pytest.raises(InstallFailedError, match="of term 2, but term 1 is durable"):
+        member.core.check_files(Index(9), Term(2))
+    member.drive()
     member.write()
-    (said,) = [out.message for out in member.drive(applies=False)]
-    assert said == AppendResponse(Term(1), is_rejected=False, index=Index(35), round=0)
+    member.core.check_files(Index(9), Term(2))
+    with pytest.raises(InstallFailedError, match="of term 3, but term 2 is durable"):
+        member.core.check_files(Index(9), Term(3))
 
 
 def test_who_has_the_files_says_so() -> None:

@@ -221,6 +221,21 @@ def test_the_writer_notes_what_was_found_while_serving_before_it_closes_the_file
     assert (again.is_damaged, again.log.last_index) == (True, 4)
 
 
+def test_damage_that_is_met_on_a_full_disk_is_not_noted_and_stops_nothing() -> None:
+    disk = FaultyDisk()
+    one = written(disk)
+    save(one, 10)
+    disk.no_space = {"create", "write"}
+    answers = one.write(NoteBadEntry(one.files, "a bit"), one.append(b"x", term=3), CloseFiles(one.files))
+    assert [type(answer).__name__ for answer in answers] == ["DiskFull", "FilesClosed"]
+    disk.no_space = set()
+    assert not open_again(disk).is_damaged
+    one = written(disk := FaultyDisk())
+    disk.sync_error = OSError(5, "a failed sync")
+    with pytest.raises(OSError, match="failed sync"):
+        one.write(NoteBadEntry(one.files, "a bit"))
+
+
 def test_damage_that_was_noted_and_is_not_there_costs_only_a_replay() -> None:
     disk = FaultyDisk()
     one = written(disk)

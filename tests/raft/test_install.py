@@ -2,16 +2,23 @@
 arrived whole is fetched twice."""
 
 import asyncio
+import errno
+import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
 import pytest
+from crc32c import crc32c
 
-from raft.checkpoint import CheckpointFacts
+from raft.checkpoint import CheckpointFacts, checkpoint_crc, read_checkpoint_or_none
+from raft.damage import Damage, note_damage
 from raft.entries import HEADER_BYTES, EntryKind, new_entry
 from raft.errors import CorruptLogError, ForeignDirectoryError, InstallFailedError, SourceChangedError
+from raft.foreign_facts import check_facts
 from raft.install import (
     CHECKPOINT_FILE,
     CHUNK_BYTES_MAX,
@@ -177,6 +184,45 @@ def test_a_power_cut_in_any_call_leaves_the_old_files_or_the_new_ones(seed: int)
             found = open_again(last)
         check_is(found, one, 20)
     assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+def test_a_power_cut_in_any_call_forgets_no_damage_and_no_promise(is_cold: bool) -> None:
+    """The note outlives the exchange of the files: only a leader's commit index says that all is there again."""
+    one = leader(25, applied=20, released=6)
+
+    def damaged_and_behind(disk: FaultyDisk) -> None:
+        behind(disk)
+        note_damage(disk, DIRECTORY, Damage(reason="a bit", is_cold=is_cold))
+
+    whole = FaultyDisk(3)
+    damaged_and_behind(whole)
+    begin = whole.call_count
+    fetch(whole, Wire(source_of(one)).read)
+    found = open_again(whole, has_peers=True)
+    check_is(found, one, 20)
+    calls = whole.call_count - begin
+    ends = Counter[str]()
+    for cut_at in range(calls):
+        disk = FaultyDisk(3)
+        damaged_and_behind(disk)
+        disk.revived(cut_at)
+        with suppress(PowerCutError):
+            fetch(disk, Wire(source_of(one)).read)
+            open_again(disk, has_peers=True)
+        again = disk.crash(cut_at, cut_at=(cut_at * 5) % 31)
+        with suppress(PowerCutError):
+            open_again(again, has_peers=True)
+        found = open_again(again.crash(cut_at), has_peers=True)
+        assert found.is_damaged
+        assert found.hard_state.state.term == 9
+        if found.log.last_index == 20:
+            check_is(found, one, 20)
+            ends["new"] += 1
+        else:
+            assert is_old(found)
+            ends["old"] += 1
+    assert min(ends["new"], ends["old"]) > 10
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])
@@ -403,3 +449,141 @@ def segment_indexes_of_fetched(disk: FaultyDisk) -> list[str]:
     fetched = [name for name in disk.names(DIRECTORY) if name.endswith(".log.fetched")]
     assert segment_indexes([name.removesuffix(".fetched") for name in fetched])
     return fetched
+
+
+def test_a_full_disk_ends_a_fetch_and_a_later_one_goes_on() -> None:
+    one = leader(20, applied=20)
+    disk = FaultyDisk()
+    behind(disk)
+    for kind in ("create", "write"):
+        disk.no_space = {kind}
+        with pytest.raises(InstallFailedError, match="no space"):
+            fetch(disk, Wire(source_of(one)).read)
+    disk.no_space = set()
+    fetch(disk, Wire(source_of(one)).read)
+    check_is(open_again(disk), one, 20)
+
+
+def test_a_list_of_what_was_fetched_for_which_there_is_no_space_is_no_failure_of_the_disk() -> None:
+    one = leader(20, applied=20)
+    disk = FaultyDisk()
+    behind(disk)
+    staged = StagedFiles(disk, DIRECTORY, GROUP)
+    facts = asyncio.run(fetch_files(staged, GROUP, Wire(source_of(one)).read, at_once))
+    disk.remove(f"{DIRECTORY}/{INSTALLING_NAME}")
+    disk.no_space = {"create"}
+    with pytest.raises(InstallFailedError, match="no space for installing"):
+        staged.finish(facts)
+    assert INSTALLING_NAME not in disk.names(DIRECTORY)
+
+
+def test_a_failed_sync_of_the_list_is_a_failure_of_the_disk_whatever_its_reason() -> None:
+    """The name may be durable: a log that went on would be replaced at the next start."""
+    one = leader(20, applied=20)
+    disk = FaultyDisk()
+    behind(disk)
+    staged = StagedFiles(disk, DIRECTORY, GROUP)
+    facts = asyncio.run(fetch_files(staged, GROUP, Wire(source_of(one)).read, at_once))
+    disk.remove(f"{DIRECTORY}/{INSTALLING_NAME}")
+    sync = disk.sync_directory
+
+    def fails_once_named(path: str) -> None:
+        if INSTALLING_NAME in disk.names(DIRECTORY):
+            raise OSError(errno.ENOSPC, "no space", path)
+        sync(path)
+
+    disk.sync_directory = fails_once_named
+    with pytest.raises(OSError, match="no space"):
+        staged.finish(facts)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"segments": ()},
+        {"applied": 21},
+        {"applied_term": 4},
+        {"term_starts": ()},
+        {"term_starts": ((1, 1), (8, 3), (16, 2))},
+        {"term_starts": ((8, 1), (9, 3))},
+        {"term_starts": ((1, 1), (30, 3))},
+    ],
+)
+def test_impossible_facts_of_a_source_are_refused_before_anything_is_made_of_them(changed: dict[str, object]) -> None:
+    facts = facts_of_a_leader()
+    check_facts(facts)
+    with pytest.raises(InstallFailedError):
+        check_facts(msgspec.structs.replace(facts, **changed))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"first_index": Index(0)},
+        {"first_index": Index(5)},
+        {"last_index": Index(99)},
+        {"file_bytes": 1 << 60},
+        {"file_bytes": 4096},
+        {"end_position": 4096},
+        {"end_position": 1 << 40},
+        {"positions": b""},
+        {"positions": b"\0\x10\0"},
+        {"positions": b"\1\x10\0\0"},
+    ],
+)
+def test_an_impossible_segment_of_a_source_is_refused(changed: dict[str, object]) -> None:
+    facts = facts_of_a_leader()
+    for at in (0, len(facts.segments) - 1):
+        segments = list(facts.segments)
+        segments[at] = msgspec.structs.replace(segments[at], **changed)
+        with pytest.raises(InstallFailedError):
+            check_facts(msgspec.structs.replace(facts, segments=tuple(segments)))
+
+
+def facts_of_a_leader() -> CheckpointFacts:
+    one = leader(20, applied=20)
+    checkpoint = read_checkpoint_or_none(one.files.disk, DIRECTORY, GROUP)
+    assert checkpoint is not None
+    return checkpoint.facts
+
+
+def sent(disk: FaultyDisk, content: bytes, *, applied: int = 2, term: int = 1) -> CheckpointFacts:
+    """As a source says it that has nothing but a checkpoint, and says what it likes of it."""
+    source = Source(Index(applied), Term(term), checkpoint_crc(memoryview(content.ljust(24, b"\0"))))
+
+    async def read(request: ChunkRequest) -> Chunk:
+        assert request.file == CHECKPOINT_FILE
+        return Chunk(source, len(content), content)
+
+    return fetch(disk, read)
+
+
+def framed(facts: bytes) -> bytes:
+    lengths = struct.pack(">QQ", len(facts), 0)
+    return b"tmspltCP" + crc32c(lengths + facts).to_bytes(4) + lengths + facts
+
+
+def test_a_checkpoint_that_means_nothing_is_refused_whatever_its_crc_says() -> None:
+    disk = FaultyDisk()
+    behind(disk)
+    contents = [
+        framed(b""),
+        framed(b"\x90"),
+        framed(b"\xc1"),
+        framed(msgspec.msgpack.encode([1, "x"])),
+        framed(msgspec.msgpack.encode([1])) + b"more",
+        bytes(1_000),
+    ]
+    for content in contents:
+        with pytest.raises(InstallFailedError):
+            sent(disk, content)
+    assert is_old(open_again(disk))
+
+
+def test_a_checkpoint_that_is_not_what_its_source_was_called_is_refused() -> None:
+    one = leader(20, applied=20)
+    disk = FaultyDisk()
+    behind(disk)
+    content = one.files.disk.read(f"{DIRECTORY}/checkpoint")
+    with pytest.raises(InstallFailedError, match="as of 20"):
+        sent(disk, content, applied=30)
