@@ -176,9 +176,12 @@ class RaftCore:
 
     def propose(self, body: Sequence[Buffer], size: int) -> Entry:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
-        leadership = self._ready_leadership()
-        leadership.check_accepts()
-        return leadership.append(COMMANDS, body, size)
+        self.check_accepts()
+        return self._ready_leadership().append(COMMANDS, body, size)
+
+    def check_accepts(self) -> None:
+        """Raises: as `propose`."""
+        self._ready_leadership().check_accepts()
 
     def read_index(self, context: Hashable) -> None:
         """Confirm that a read which begins now may be answered: `Ready.reads`, or `failed_reads`: leadership moved.

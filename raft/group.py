@@ -155,10 +155,9 @@ class Group:
     # Proposals
 
     def propose(self, body: Sequence[Buffer]) -> Proposal:
-        if self._stopped:
-            raise self._stopped
+        self._check_open()
         size = sum(map(len, body))
-        self._check_room(size)
+        self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
         was_writing = self._has_others and self._core.persisted < self._core.last_index
         entry = self._core.propose(body, size)
         self._proposed_count += 1
@@ -171,10 +170,7 @@ class Group:
         return Proposal(entry.term, entry.index)
 
     def _begin_to_write(self) -> None:
-        """Hand a proposal to the writer and to the followers now: a turn of the loop later is later.
-
-        Raises: GroupStoppedError, if that fails.
-        """
+        """Hand a proposal to writer and followers now, not a turn of the loop later. Raises: GroupStoppedError."""
         try:
             self._perform(self._core.take_ready())
             self._outbox.send_all(self._core.take_messages())
@@ -183,12 +179,17 @@ class Group:
             assert self._stopped is not None, "a group that failed has stopped"
             raise self._stopped from error
 
-    def _check_room(self, size: int) -> None:
+    def check_accepts(self) -> None:
+        self._check_open()
+        self._core.check_accepts()
+
+    def _check_open(self) -> None:
+        if self._stopped:
+            raise self._stopped
         if self._is_closing:
             raise GroupStoppedError(f"group {self.group_id} is closing")
         if self._writing.is_full:
             raise LogFullError(f"group {self.group_id}: the disk is full")
-        self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
 
     # Reads
 

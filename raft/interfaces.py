@@ -100,6 +100,13 @@ class RaftGroup(Protocol):
         """Proposed entries are waiting for the disk: a caller that gathers may go on gathering."""
         ...
 
+    def check_accepts(self) -> None:
+        """Whether a proposal made now would be taken, whatever its size.
+
+        Raises: NotLeaderError, LogBusyError (leadership is handed over), LogFullError, GroupStoppedError.
+        """
+        ...
+
     def propose(self, body: Sequence[Buffer]) -> Proposal:
         """Append one entry whose body is the concatenation of the buffers, which must not change any more.
 

@@ -114,6 +114,10 @@ class OverloadedError(TimedOutError):
     """More is in flight than the shard may hold: nothing was admitted, and the peer should wait and send again."""
 
 
+class HandingOverError(OverloadedError):
+    """Leadership is on its way to another node: nothing was admitted, and the peer should look for the new leader."""
+
+
 class CoordinatorNotAvailableError(ShardingError): ...
 
 

@@ -39,6 +39,7 @@ from .commands.command import COMMAND_HEAD, At, Command
 from .commands.table import COMMANDS, Table, decode_body, encode
 from .errors import (
     ClosingError,
+    HandingOverError,
     MessageTooLargeError,
     NotLeaderError,
     OverloadedError,
@@ -236,7 +237,8 @@ class Shard:
     ) -> None:
         """Admit one batch that `admission.check` let pass: its memory is stamped, and is ours from now on.
 
-        Raises: NotLeaderError, ClosingError, OverloadedError, and what idempotence refuses (`producers`).
+        Raises: NotLeaderError, ClosingError, OverloadedError, StorageFullError, and what idempotence refuses
+        (`producers`).
         """
         split = chain.splits[-1]
         if not self.is_leader or self._is_closing:
@@ -246,6 +248,9 @@ class Shard:
         if self._inflight_bytes > self._settings.inflight_bytes:
             self._check_room()
         if header.producer_id >= 0:
+            # Before its sequence is judged: after a batch that the log refused, the next one would be "out of order",
+            # and its producer would begin a new epoch, in which what was written before counts no more.
+            self._check_log_accepts()
             sequenced = Sequenced(header.producer_id, header.producer_epoch, header.base_sequence, header.record_count)
             repeated = split.admission.duplicate_or_none(sequenced)
             if repeated is not None:
@@ -302,6 +307,12 @@ class Shard:
         limit = self._settings.inflight_bytes
         if self._inflight_bytes > limit:
             raise OverloadedError(f"shard {self.shard_id}: {self._inflight_bytes} bytes in flight, at most {limit}")
+
+    def _check_log_accepts(self) -> None:
+        try:
+            self.group.check_accepts()
+        except RaftError as error:
+            raise _refusal(error) from error
 
     def _check_leading(self) -> None:
         if self._is_closing:
@@ -569,7 +580,7 @@ def _refusal(error: RaftError) -> Exception:
         case RaftNotLeaderError():
             return NotLeaderError(error.leader, is_refusal=True)
         case LogBusyError():
-            return OverloadedError(str(error))
+            return HandingOverError(str(error))
         case LogFullError():
             return StorageFullError(str(error))
         case EntryTooLargeError():

@@ -43,6 +43,8 @@ CODES: Final[Mapping[type[Exception], ErrorCode]] = {
     sharding.StorageFullError: ErrorCode.KAFKA_STORAGE_ERROR,
     sharding.ShardStoppedError: ErrorCode.KAFKA_STORAGE_ERROR,
     sharding.TimedOutError: ErrorCode.REQUEST_TIMED_OUT,
+    # "May have been written" would make an idempotent client begin a new epoch.
+    sharding.HandingOverError: ErrorCode.NOT_LEADER_OR_FOLLOWER,
     # Every client waits a little and sends again.
     sharding.OverloadedError: ErrorCode.REQUEST_TIMED_OUT,
     sharding.CoordinatorNotAvailableError: ErrorCode.COORDINATOR_NOT_AVAILABLE,

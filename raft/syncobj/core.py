@@ -224,13 +224,17 @@ class SyncObjCore:
 
     def propose(self, body: Sequence[Buffer], size: int) -> Entry:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
+        self.check_accepts()
+        entry = new_entry(self.term, Index(self._state.tail.last + 1), EntryKind.COMMANDS, size, body)
+        self._journal.append(entry)
+        return entry
+
+    def check_accepts(self) -> None:
+        """Raises: as `propose`."""
         if self.role is not Role.LEADER:
             raise NotLeaderError(self.leader_or_none)
         if self._transfer_to is not None:
             raise LogBusyError(f"leadership is being handed to node {self._transfer_to}")
-        entry = new_entry(self.term, Index(self._state.tail.last + 1), EntryKind.COMMANDS, size, body)
-        self._journal.append(entry)
-        return entry
 
     def read_index(self, context: Hashable) -> None:
         """Confirm that a read which began now may be answered; comes back in `Ready.reads`. Raises: NotLeaderError."""

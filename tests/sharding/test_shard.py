@@ -19,6 +19,7 @@ from sharding.commands.table import encode
 from sharding.coordinators.slots import GroupSlots
 from sharding.errors import (
     ClosingError,
+    HandingOverError,
     MessageTooLargeError,
     NotLeaderError,
     OutOfOrderSequenceError,
@@ -244,7 +245,7 @@ def test_at_step_down_whatever_waits_fails_once_and_nothing_is_left_behind() -> 
     ("refusal", "expected"),
     [
         (LogFullError("full"), StorageFullError),
-        (LogBusyError("busy"), OverloadedError),
+        (LogBusyError("busy"), HandingOverError),
         (EntryTooLargeError(9, 8), MessageTooLargeError),
     ],
 )
@@ -255,8 +256,8 @@ def test_what_the_log_refuses_was_never_admitted(refusal: Exception, expected: t
         bench.group.is_held = True
         bench.append(batch_of(producer=(7, 0, 0)))
         await turns()
-        bench.group.refusal = refusal
         bench.append(batch_of(producer=(7, 0, 1)))
+        bench.group.refusal = refusal
         await turns()
         assert [type(answer) for answer in bench.answers] == [expected]
         assert chain.newest.next_offset == 1, "what is in flight stays admitted"
@@ -269,13 +270,29 @@ def test_what_the_log_refuses_was_never_admitted(refusal: Exception, expected: t
     run(story())
 
 
+def test_what_follows_a_batch_that_the_log_refused_is_refused_like_it_and_not_out_of_order() -> None:
+    async def story() -> None:
+        bench = Bench(MemoryDisk())
+        await bench.open()
+        bench.append(batch_of(producer=(7, 0, 0)))
+        await turns()
+        bench.append(batch_of(producer=(7, 0, 1)))
+        bench.group.refusal = LogBusyError("leadership is handed over")
+        await turns()
+        assert isinstance(bench.answers[1], HandingOverError)
+        with pytest.raises(HandingOverError):
+            bench.append(batch_of(producer=(7, 0, 2)))
+
+    run(story())
+
+
 def test_a_duplicate_of_a_batch_that_the_log_refuses_is_refused_with_it() -> None:
     async def story() -> None:
         bench = Bench(MemoryDisk())
         await bench.open()
+        bench.append(batch_of(producer=(7, 0, 0)))
+        bench.append(batch_of(producer=(7, 0, 0)))
         bench.group.refusal = LogFullError("full")
-        bench.append(batch_of(producer=(7, 0, 0)))
-        bench.append(batch_of(producer=(7, 0, 0)))
         await turns()
         assert [type(answer) for answer in bench.answers] == [StorageFullError] * 2
         bench.group.refusal = None
@@ -621,7 +638,7 @@ async def _history(events: list[tuple[str, int]], rng: random.Random) -> None:
 
         try:
             bench.append(batch_of(value, producer=producer), partition=partition, on_done=on_done)
-        except (NotLeaderError, OutOfOrderSequenceError):
+        except (NotLeaderError, HandingOverError, OutOfOrderSequenceError):
             return False
         sent[value] = partition
         return True

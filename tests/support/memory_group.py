@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raft.errors import NotLeaderError
+from raft.errors import EntryTooLargeError, NotLeaderError
 from raft.interfaces import (
     Buffer,
     GroupId,
@@ -90,9 +90,14 @@ class MemoryGroup:
         self.role, self.leader_or_none = Role.FOLLOWER, None if leader is None else NodeId(leader)
         self._machine.on_role(RoleChange(self.role, self.term, self.leader_or_none))
 
-    def propose(self, body: Sequence[Buffer]) -> Proposal:
+    def check_accepts(self) -> None:
         if self.role is not Role.LEADER:
             raise NotLeaderError(self.leader_or_none)
+        if self.refusal is not None and not isinstance(self.refusal, EntryTooLargeError):
+            raise self.refusal
+
+    def propose(self, body: Sequence[Buffer]) -> Proposal:
+        self.check_accepts()
         if self.refusal is not None:
             raise self.refusal
         index = Index(len(self._disk.entries) + len(self._pending) + 1)
