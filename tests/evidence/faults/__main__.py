@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -23,13 +24,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.support.cluster import Cluster
 from tests.support.waiting import wait_until
 
-from .history import History, Stored, counts, problems, told
-from .load import Writer, read_all
+from .history import History, Origin, Stored, Where, counts, problems, told
+from .load import Writer, origin_of, read_all
 from .network import PeerNetwork, gids, loopback_up
 from .power import PowerDisk
 
 TOPIC = "faults"
 HEAL_DEADLINE_S = 60.0
+LOG_TAIL = 6_000
 _PAUSE = threading.Event()
 
 NETWORK_FAULTS = frozenset({"isolate", "mute", "deafen", "part"})
@@ -60,6 +62,7 @@ class Run:
         )
         self.network = PeerNetwork(self.cluster.peer_ports) if with_network else None
         self.writers: list[Writer] = []
+        self.copies: set[Where] = set()  # places of records that are there more than once, by whomever
 
     def start(self) -> None:
         self.cluster.start()
@@ -194,20 +197,40 @@ class Run:
         for writer in self.writers:
             history.sent |= writer.history.sent
             history.acknowledged |= writer.history.acknowledged
+            history.unplaced |= writer.history.unplaced
         reads: dict[str, list[Stored]] = {"all up": self._read()}
         if self.options.rf >= 3:
             for number, node in self.cluster.nodes.items():
                 assert node.stop() == 0, f"node {number} did not stop as it should"
                 reads[f"without {number}"] = self._read()
                 self.cluster.start(number)
-        found = problems(history, reads)
+        found = problems(history, reads, self._origin_of)
         if failed := [text for writer in self.writers for text in writer.failed]:
             found["refused"] = failed
         return found
 
+    def _origin_of(self, where: Where) -> Origin:
+        self.copies.add(where)
+        return origin_of([node.kafka for node in self.cluster.running], where)
+
     def _read(self) -> list[Stored]:
         servers = ",".join(node.kafka for node in self.cluster.running)
         return read_all(servers, TOPIC, self.options.partitions)
+
+    def tell(self) -> None:
+        """What each node and each writer has to say when writes do not go on."""
+        say = sys.stderr.write
+        say(f"after {dict(self.faults)}:\n")
+        for number, node in self.cluster.nodes.items():
+            if node.process is not None:
+                with suppress(OSError):
+                    say(f"node {number} {node.kafka}: {node.get('/api/v1/cluster').decode()}\n")
+            say(f"its log:\n{node.log.read_text()[-LOG_TAIL:]}\n")
+        for writer in self.writers:
+            last = {
+                partition: round(time.monotonic() - moments[-1], 1) for partition, moments in writer.answered.items()
+            }
+            say(f"{writer.name}: {writer.waiting_count} wait; seconds since the last answer: {last}\n")
 
     def close(self) -> None:
         self.cluster.kill_all()
@@ -224,31 +247,41 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         this = Run(options, Path(folder))
         try:
-            this.start()
-            end = time.monotonic() + options.seconds
-            while time.monotonic() < end and (not options.count or this.faults.total() < options.count):
-                if options.faults:
-                    this.inject(this.random.choice(options.faults))
-                else:
-                    this.wait_for_writes(1_000)
-            silences = sorted(seconds for _, seconds in this.silences)
-            found = this.check()
-            sys.stderr.write(told(found) + "\n" if found else "")
-            return {
-                "seed": options.seed,
-                "faults": dict(this.faults),
-                "sent": sum(len(writer.history.sent) for writer in this.writers),
-                "acknowledged": sum(writer.acknowledged_count for writer in this.writers),
-                "problems": dict(counts(found)),
-                "silence_s": {
-                    "p50": round(silences[len(silences) // 2], 3) if silences else None,
-                    "p99": round(silences[int(len(silences) * 0.99)], 3) if silences else None,
-                    "max": round(silences[-1], 3) if silences else None,
-                    "slowest": max(this.silences, key=lambda silence: silence[1])[0] if this.silences else None,
-                },
-            }
+            return _run(this)
+        except AssertionError:
+            this.tell()
+            raise
         finally:
             this.close()
+
+
+def _run(this: Run) -> dict[str, object]:
+    options = this.options
+    this.start()
+    end = time.monotonic() + options.seconds
+    while time.monotonic() < end and (not options.count or this.faults.total() < options.count):
+        if options.faults:
+            this.inject(this.random.choice(options.faults))
+        else:
+            this.wait_for_writes(1_000)
+    silences = sorted(seconds for _, seconds in this.silences)
+    found = this.check()
+    sys.stderr.write(told(found) + "\n" if found else "")
+    return {
+        "seed": options.seed,
+        "faults": dict(this.faults),
+        "sent": sum(len(writer.history.sent) for writer in this.writers),
+        "acknowledged": sum(writer.acknowledged_count for writer in this.writers),
+        "without_offset": sum(len(writer.history.unplaced) for writer in this.writers),
+        "places_of_copies": len(this.copies),
+        "problems": dict(counts(found)),
+        "silence_s": {
+            "p50": round(silences[len(silences) // 2], 3) if silences else None,
+            "p99": round(silences[int(len(silences) * 0.99)], 3) if silences else None,
+            "max": round(silences[-1], 3) if silences else None,
+            "slowest": max(this.silences, key=lambda silence: silence[1])[0] if this.silences else None,
+        },
+    }
 
 
 def main() -> int:

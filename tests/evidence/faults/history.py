@@ -4,7 +4,7 @@ Every value is unique: `writer:sequence` and padding. Records are placed by (top
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,16 +35,31 @@ def writer_and_sequence(value: bytes) -> tuple[int, int]:
 
 @dataclass
 class History:
-    """`sent`: every value that was handed to a producer; `acknowledged`: where the broker said that it is."""
+    """`sent`: every value that was handed to a producer; `acknowledged`: where the broker said that it is.
+
+    `unplaced`: acknowledged as a duplicate that was written long ago, without an offset.
+    """
 
     sent: set[bytes] = field(default_factory=set)
     acknowledged: dict[bytes, Where] = field(default_factory=dict)
+    unplaced: set[bytes] = field(default_factory=set)
 
 
-def problems(history: History, reads: Mapping[str, Iterable[Stored]]) -> dict[str, list[str]]:
+class Origin(NamedTuple):
+    """Which producer said that a record is which of its own; the broker must store each of these once."""
+
+    producer_id: int
+    epoch: int
+    sequence: int
+
+
+def problems(
+    history: History, reads: Mapping[str, Iterable[Stored]], origin_of: Callable[[Where], Origin] | None = None
+) -> dict[str, list[str]]:
     """What is wrong, by kind, with some examples each; empty if all is well.
 
-    `reads`: complete reads after the faults, by whom they were made; each must show the same.
+    `reads`: complete reads after the faults, by whom they were made; each must show the same. `origin_of`: a client
+    that begins a new epoch gives a record a new sequence, and no broker can know the copy: that is no fault of ours.
     """
     found: dict[str, list[str]] = {}
 
@@ -71,8 +86,10 @@ def problems(history: History, reads: Mapping[str, Iterable[Stored]]) -> dict[st
             note("lost", f"{value[:30]!r}, acknowledged at {where}")
         elif where not in there:
             note("offset_moved", f"{value[:30]!r}: acknowledged at {where}, is at {there}")
+    for value in history.unplaced - places.keys():
+        note("lost", f"{value[:30]!r}, acknowledged without a place")
     for value, there in places.items():
-        if len(there) > 1:
+        if len(there) > 1 and (origin_of is None or len(set(map(origin_of, there))) < len(there)):
             note("duplicate", f"{value[:30]!r} at {there}")
         if value not in history.sent:
             note("phantom", f"{value[:30]!r} at {there}")

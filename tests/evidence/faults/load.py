@@ -3,11 +3,16 @@
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import pairwise
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from .history import History, Stored, Where, value_of
+from store.batches import split_batches
+from tests.support.blocking_kafka import BlockingKafka
+from tests.support.produce import fetch_of, fetched
+
+from .history import History, Origin, Stored, Where, value_of
 
 UNACKNOWLEDGED_MAX = 1_000
 READ_DEADLINE_S = 120.0
@@ -50,9 +55,12 @@ class Writer(threading.Thread):
             return
         partition, offset = message.partition(), message.offset()
         assert partition is not None
-        assert offset is not None
         self.answered[partition].append(time.monotonic())
-        self.history.acknowledged[message.value() or b""] = Where(self._topic, partition, offset)
+        value = message.value() or b""
+        if offset is None:
+            self.history.unplaced.add(value)
+        else:
+            self.history.acknowledged[value] = Where(self._topic, partition, offset)
 
     def run(self) -> None:
         begun = time.monotonic()
@@ -76,7 +84,12 @@ class Writer(threading.Thread):
 
     @property
     def acknowledged_count(self) -> int:
-        return len(self.history.acknowledged)
+        return len(self.history.acknowledged) + len(self.history.unplaced)
+
+    @property
+    def waiting_count(self) -> int:
+        """Records that were handed over and are not answered."""
+        return len(self._producer)
 
     def longest_silence_s(self, since: float, until: float) -> float:
         """The longest time without an acknowledged write on any one partition."""
@@ -109,6 +122,18 @@ def read_all(servers: str, topic: str, partitions: int) -> list[Stored]:
         return records
     finally:
         consumer.close()
+
+
+def origin_of(addresses: Sequence[str], where: Where) -> Origin:
+    """What the batch of a record says of its producer, from the leader. Raises: AssertionError (nobody leads)."""
+    for address in addresses:
+        with BlockingKafka(address) as kafka:
+            answer = fetched(kafka.call("fetch", 11, fetch_of((where.topic, where.partition, where.offset))))[0]
+        for _, header in split_batches(memoryview(answer.records or b"")):
+            behind = where.offset - header.base_offset
+            if 0 <= behind < header.record_count:
+                return Origin(header.producer_id, header.producer_epoch, header.base_sequence + behind)
+    raise AssertionError(f"nobody has {where}")
 
 
 def _consumer_and_ends(servers: str, topic: str, partitions: int) -> tuple[Consumer, list[int]]:

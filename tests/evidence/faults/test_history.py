@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .history import History, Stored, Where, problems, value_of
+from .history import History, Origin, Stored, Where, problems, value_of
 
 
 def at(offset: int, partition: int = 0) -> Where:
@@ -87,3 +87,17 @@ def test_a_planted_fault_is_named(plant: Callable[[dict[str, list[Stored]]], Non
 
 def test_a_run_without_acknowledgement_shows_nothing() -> None:
     assert problems(History(), {"a": []}).keys() == {"no_progress"}
+
+
+def test_a_copy_under_another_epoch_is_the_clients_and_one_under_the_same_is_not() -> None:
+    history, reads = clean()
+    for records in reads.values():
+        records.append(Stored(at(6), records[1].value))
+    assert problems(history, reads, lambda where: Origin(1, where.offset // 6, 1)) == {}
+    assert problems(history, reads, lambda _where: Origin(1, 0, 1)).keys() == {"duplicate"}
+
+
+def test_what_was_acknowledged_without_a_place_must_be_there() -> None:
+    history, reads = clean()
+    history.unplaced.add(value_of(1, 9, 20))
+    assert problems(history, reads).keys() == {"lost"}
