@@ -29,7 +29,14 @@ from .catalog import Catalog, ShardRecord
 from .catalog_commands import SetReplicas
 from .commands.command import Command
 from .errors import InvalidRequestError, ShardingError
-from .placement import Members, replacement_or_none, replica_loads, stream_neighbours
+from .placement import (
+    Members,
+    replacement_or_none,
+    replica_loads,
+    replicas_towards,
+    stream_companions,
+    stream_neighbours,
+)
 from .shard import Shard
 
 LOOK_S = 1.0
@@ -122,6 +129,8 @@ class Membership:
     async def want(self, shard_id: int, replicas: Sequence[int]) -> None:
         """Want these replicas of a shard, the preferred leader first; at most a minority of them changes at a time.
 
+        The shards that hold a stream with it come along, one after the other: who answers for a stream has all of it.
+        If that breaks off, the same call goes on.
         Raises: InvalidRequestError, NotLeaderError, ClosingError.
         """
         if (record := self._around.catalog.shards.get(shard_id)) is None:
@@ -130,10 +139,19 @@ class Membership:
             raise InvalidRequestError(f"no node {min(unknown)}")
         if len({*replicas}) < len(replicas) or len(replicas) != len(record.replicas):
             raise InvalidRequestError(f"{len(record.replicas)} different nodes are wanted, not {list(replicas)}")
-        leaving, minority = {*record.replicas} - {*replicas}, (len(replicas) - 1) // 2
-        if len(leaving) > max(1, minority):
-            raise InvalidRequestError(f"{len(leaving)} of {len(replicas)} replicas change, at most {max(1, minority)}")
-        await self._want(record, replicas)
+        shards, most = self._around.catalog.shards, max(1, (len(replicas) - 1) // 2)
+        companions = [shards[one] for one in stream_companions(self._around.catalog, shard_id) if one in shards]
+        for companion in companions:
+            leaving = len({*companion.replicas} - {*replicas})
+            if leaving > most:
+                one = companion.shard_id
+                raise InvalidRequestError(
+                    f"{leaving} of {len(replicas)} replicas of shard {one} change, at most {most}"
+                )
+        for companion in companions:
+            towards = [*replicas] if companion is record else replicas_towards(companion.replicas, replicas)
+            if tuple(towards) != companion.replicas:
+                await self._want(companion, towards)
 
     async def _run(self) -> None:
         while True:

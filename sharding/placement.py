@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from raft.configuration import Peer
 
-from .catalog import SLOTS, Catalog
+from .catalog import SLOTS, Catalog, TopicRecord
 from .topic_configs import is_view_enabled
 
 
@@ -91,10 +91,33 @@ def stream_neighbours(catalog: Catalog, shard_id: int) -> Counter[int]:
     """The nodes wanted by the other shards of the streams on this shard, by how many of these want them."""
     neighbours: set[int] = set()
     for topic in catalog.topics.values():
-        if shard_id in topic.shards and ("schema" in topic.configs or is_view_enabled(topic.configs)):
+        if shard_id in topic.shards and _is_stream(topic):
             neighbours.update(topic.shards)
     neighbours.discard(shard_id)
     return Counter(one for shard in neighbours if shard in catalog.shards for one in catalog.shards[shard].replicas)
+
+
+def stream_companions(catalog: Catalog, shard_id: int) -> list[int]:
+    """The shard and all that hold a part of a stream with it, with these, and so on: they have the same replicas."""
+    streams = [topic.shards for topic in catalog.topics.values() if _is_stream(topic)]
+    found, due = {shard_id}, [shard_id]
+    while due:
+        one = due.pop()
+        more = {other for shards in streams if one in shards for other in shards} - found
+        found |= more
+        due += more
+    return sorted(found)
+
+
+def replicas_towards(present: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """The wanted nodes, each new one in the place of one that leaves: who is preferred stays so if it stays."""
+    joining = [one for one in wanted if one not in present]
+    placed = [one if one in wanted or not joining else joining.pop(0) for one in present]
+    return [one for one in placed if one in wanted] + joining
+
+
+def _is_stream(topic: TopicRecord) -> bool:
+    return "schema" in topic.configs or is_view_enabled(topic.configs)
 
 
 def replica_loads(catalog: Catalog) -> Counter[int]:

@@ -1,8 +1,9 @@
 """The leader of a shard brings it to what the catalog wants: partitions opened, splits cut, what is deleted dropped.
 
 It runs when leadership begins and whenever the catalog changed, for the topics that did. The catalog of this node may
-be old: that only delays what is opened or closed, since it never falls back; but what it does not list is dropped only
-after everything that the catalog decided until then was applied here (a barrier on group 0 of its own).
+be old: that only delays what is cut, since it never falls back. But what it lists and the shard has not got may have
+been deleted, and what it does not list may be newer: before a partition begins, and before one is dropped, everything
+that the catalog decided until then is applied here (a barrier on group 0).
 """
 
 import asyncio
@@ -82,16 +83,11 @@ class Reconciler:
 
         Raises: NotLeaderError, ClosingError.
         """
-        listed = self._catalog.topics
-        records = list(listed.values()) if topics is None else [listed[one] for one in topics if one in listed]
-        await asyncio.gather(
-            *(
-                self._bring_up(shard, record, index)
-                for record in records
-                for index, shard_id in enumerate(record.shards)
-                if shard_id == shard.shard_id and self._is_behind(shard, record, index)
-            )
-        )
+        behind = self._behind(shard, topics)
+        if any((record.topic_id, index) not in shard.state.chains for record, index in behind):
+            await self._barrier()
+            behind = self._behind(shard, topics)
+        await asyncio.gather(*(self._bring_up(shard, record, index) for record, index in behind))
         await self._drop_unlisted(shard, topics)
 
     async def until_done(self) -> None:
@@ -104,6 +100,16 @@ class Reconciler:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _behind(self, shard: Shard, topics: Iterable[bytes] | None) -> list[tuple[TopicRecord, int]]:
+        listed = self._catalog.topics
+        records = list(listed.values()) if topics is None else [listed[one] for one in topics if one in listed]
+        return [
+            (record, index)
+            for record in records
+            for index, shard_id in enumerate(record.shards)
+            if shard_id == shard.shard_id and self._is_behind(shard, record, index)
+        ]
 
     def _is_behind(self, shard: Shard, record: TopicRecord, index: int) -> bool:
         chain = shard.state.chains.get((record.topic_id, index))

@@ -13,6 +13,7 @@ Nothing here is remembered over a restart: what is closed and has no manifest is
 that no manifest names go once their split is published, or at a start where no other node can be about to name them.
 """
 
+import asyncio
 import logging
 import shutil
 from collections import Counter, deque
@@ -35,7 +36,14 @@ from store.ticks import Tick
 from .commands.command import Command
 from .commands.ticks import ForgetTicks
 from .copies import Copies
-from .errors import NotLeaderError, NotReplicatedHereError, SealingError, ShardingError, UnknownTopicIdError
+from .errors import (
+    NotLeaderError,
+    NotReplicatedHereError,
+    SealingError,
+    ShardingError,
+    TimedOutError,
+    UnknownTopicIdError,
+)
 from .historic import TopicHistory
 from .merging import FIRST_VERSION, Leftovers, SplitToSeal, merge_in_process, remove_leftovers, verify
 from .shard import Shard
@@ -47,6 +55,10 @@ from .write_split import WriteSplit
 MergeRunner = Callable[[MergeJob], Awaitable[SplitManifest]]
 
 
+def loop_ms() -> int:
+    return int(asyncio.get_running_loop().time() * 1000)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealingSettings:
     """`topics_folder` holds the runs: `<topic uuid>/<split>/<run>`.
@@ -54,7 +66,8 @@ class SealingSettings:
     `silence_ms`: an open split without appends for this long is cut; None: silence alone cuts nothing.
 
     A failed attempt is repeated after `retry_ms`, doubled each time up to `retry_ms_max`. `run_merge` None: a process
-    of its own per job.
+    of its own per job. `seal_timeout_ms`: so long a caller of `seal` waits; what it asked for goes on.
+    `monotonic_ms`: age and silence are measured by it, so that a step of the wall clock cuts nothing.
     """
 
     topics_folder: Path
@@ -63,6 +76,8 @@ class SealingSettings:
     retry_ms: int = 1_000
     retry_ms_max: int = 60_000
     merge_timeout_ms: int = 3_600_000
+    seal_timeout_ms: int = 300_000
+    monotonic_ms: Callable[[], int] = loop_ms
     run_merge: MergeRunner | None = None
 
 
@@ -143,8 +158,9 @@ class Sealer:
         self._logger = logger
         self._topics_folder = settings.topics_folder.absolute()
         self._merging = anyio.Lock()
-        # Topics with data in their open split -> since when that split counts.
+        # Topics with data in their open split -> since when that split counts, and when it last grew; monotonic.
         self._since_ms: dict[bytes, int] = {}
+        self._grown_ms: dict[bytes, int] = {}
         self._sealing: set[bytes] = set()
         # Topics to seal, from callbacks, which can start no task: `run` does.
         self._due: deque[bytes] = deque()
@@ -167,8 +183,11 @@ class Sealer:
 
     def on_append(self, split: WriteSplit) -> None:
         """An append was applied, here or where it is led; cheap, called for each."""
-        if split.topic_id not in self._since_ms and self._host.led_topic_or_none(split.topic_id) is not None:
-            self._since_ms[split.topic_id] = self._now_ms()
+        topic_id = split.topic_id
+        if topic_id not in self._since_ms and self._host.led_topic_or_none(topic_id) is not None:
+            self._since_ms[topic_id] = self._settings.monotonic_ms()
+        if self._settings.silence_ms is not None and topic_id in self._since_ms:
+            self._grown_ms[topic_id] = self._settings.monotonic_ms()
 
     async def run(self) -> None:
         """Cut and seal until cancelled."""
@@ -202,7 +221,9 @@ class Sealer:
         """This node may lead more than before: splits that it has to cut, or to seal."""
         for topic in self._host.led_topics():
             if topic.topic_id not in self._since_ms and (places := self._places_or_none(topic)):
-                self._restart_age(topic.topic_id, places, places[0][1].newest.opened_ms)
+                # How old it was before this node led it, only the wall clock can say.
+                age_ms = max(0, self._now_ms() - places[0][1].newest.opened_ms)
+                self._restart_age(topic.topic_id, places, self._settings.monotonic_ms() - age_ms)
             self._seal_soon(topic.topic_id)
 
     async def seal(self, topic_id: bytes, at_least_ms: int | None = None) -> int | None:
@@ -211,8 +232,17 @@ class Sealer:
         An empty open split whose predecessor is being sealed: that one is waited for.
         `at_least_ms`: a higher W on the caller's word (`Timekeeper.seal_ms`).
 
-        Raises: SealingError when the first attempt fails, NotLeaderError, UnknownTopicIdError, NotReplicatedHereError.
+        Raises: SealingError when the first attempt fails, TimedOutError, NotLeaderError, UnknownTopicIdError,
+            NotReplicatedHereError.
         """
+        timeout_ms = self._settings.seal_timeout_ms
+        try:
+            with anyio.fail_after(timeout_ms / 1000):
+                return await self._seal(topic_id, at_least_ms)
+        except TimeoutError as error:
+            raise TimedOutError(f"not historic after {timeout_ms} ms; what is closed goes on being sealed") from error
+
+    async def _seal(self, topic_id: bytes, at_least_ms: int | None) -> int | None:
         failed_before = self._failures.get(topic_id)
         topic = self._led_topic(topic_id)
         self._cutting[topic_id] += 1
@@ -227,7 +257,7 @@ class Sealer:
             wanted_ms = self._keeper.seal_ms(topic_id, at_least_ms)
             known_ms = self._seal_ms.get((topic_id, number))
             self._seal_ms[topic_id, number] = max((ms for ms in (wanted_ms, known_ms) if ms is not None), default=None)
-            self._restart_age(topic_id, self._places_or_none(topic) or (), self._now_ms())
+            self._restart_age(topic_id, self._places_or_none(topic) or (), self._settings.monotonic_ms())
         finally:
             self._cutting[topic_id] -= 1
             self._seal_soon(topic_id)
@@ -270,6 +300,7 @@ class Sealer:
         A merge under way ends unpublished; what it leaves goes at a restart.
         """
         self._since_ms.pop(topic_id, None)
+        self._grown_ms.pop(topic_id, None)
         self._failures.pop(topic_id, None)
         for held in (self._seal_ms, self._merged):
             for key in [key for key in held if key[0] == topic_id]:
@@ -285,12 +316,12 @@ class Sealer:
         if (since_ms := self._since_ms.get(topic_id)) is None:
             # Somebody else has cut it while an earlier topic was looked at.
             return
-        now_ms, splits = self._now_ms(), [chain.newest for _, chain in places]
+        now_ms, splits = self._settings.monotonic_ms(), [chain.newest for _, chain in places]
         silence_ms = self._settings.silence_ms
         is_due = (
             now_ms - since_ms >= topic.split_ms
             or sum(split.size_bytes for split in splits) >= topic.split_bytes
-            or (silence_ms is not None and now_ms - max(split.last_append_ms for split in splits) >= silence_ms)
+            or (silence_ms is not None and now_ms - self._grown_ms.get(topic_id, since_ms) >= silence_ms)
         )
         if not is_due:
             return

@@ -218,6 +218,28 @@ def test_a_shard_is_moved_by_hand_a_minority_at_a_time() -> None:
     run(story())
 
 
+def test_a_stream_is_moved_by_hand_as_a_whole() -> None:
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=0) as cluster:
+            wanted = NewTopic(name="t", partitions=3, configs={"view.enabled": "true"})
+            topic = await cluster.node(1).create_topic(wanted)
+            shards = cluster.node(1).catalog.shards
+            first, *others = {*cluster.node(1).catalog.topics[topic.topic_id.bytes].shards}
+            assert others
+            before = shards[first].replicas
+            (new,) = {1, 2, 3, 4} - {*before}
+            await cluster.node(2).want_replicas(first, (new, *before[1:]))
+            await cluster.until(lambda: shards[first].replicas == (new, *before[1:]))
+            for shard_id in (first, *others):
+                assert {*shards[shard_id].replicas} == {new, *before[1:]}
+                assert shards[shard_id].version == 1
+                await cluster.until(
+                    lambda one=shard_id: members(cluster, one) == ids(new, *before[1:]), what="it moved"
+                )
+
+    run(story())
+
+
 def test_a_change_of_replicas_that_the_catalog_did_not_take_is_not_said_to_be_wanted() -> None:
     async def story() -> None:
         async with sharding_cluster(4, balance_ms=0) as cluster:

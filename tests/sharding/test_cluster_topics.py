@@ -204,6 +204,43 @@ def test_a_leader_with_an_old_catalog_drops_nothing_that_is_newer_than_it() -> N
     run(story())
 
 
+def test_a_leader_with_an_old_catalog_does_not_begin_a_deleted_topic_again() -> None:
+    """It would take records from offset 0 on, for a topic that everybody else knows to be gone."""
+
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            topic_id = topic.topic_id.bytes
+            shard_id = cluster.node(1).catalog.topics[topic_id].shards[0]
+            await cluster.append(topic, b"0")
+            catalog_leader = cluster.node(1).controller_id
+            stale = next(one for one in (1, 2, 3) if one != catalog_leader)
+            leader = (await cluster.until_led("t")).node_id
+            if leader == stale:
+                other = next(one for one in (1, 2, 3) if one != stale)
+                await cluster.node(leader).shards[shard_id].group.transfer(NodeId(other))
+                await cluster.until(lambda: cluster.node(other).shards[shard_id].is_leader)
+                leader = other
+            # From here on node `stale` hears nothing of the catalog's group, but all of the other groups.
+            heard = cluster[stale].host._groups.pop(0)
+            await cluster.node(catalog_leader)._changes.submit(DeleteTopic(topic_id))
+            shard = cluster.node(stale).shards[shard_id]
+            await cluster.until(lambda: (topic_id, 0) not in shard.state.chains, what="it is dropped")
+            assert topic_id in cluster.node(stale).catalog.topics
+            await cluster.node(leader).shards[shard_id].group.transfer(NodeId(stale))
+            await cluster.until(lambda: shard.is_leader)
+            await asyncio.sleep(3)
+            assert (topic_id, 0) not in shard.state.chains
+            cluster[stale].host._groups[0] = heard
+            await cluster.until(lambda: topic_id not in cluster.node(stale).catalog.topics)
+            await asyncio.sleep(3)
+            assert (topic_id, 0) not in shard.state.chains
+            again = await cluster.node(stale).create_topic(NewTopic(name="t"))
+            assert (await cluster.append(again, b"1")).base_offset == 0
+
+    run(story())
+
+
 def test_a_change_waits_for_no_dead_node_and_for_a_silent_one_only_a_second() -> None:
     async def story() -> None:
         async with sharding_cluster() as cluster:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from raft.configuration import Peer
 from raft.interfaces import NodeId
 from sharding.catalog import Catalog, ShardRecord, TopicRecord
-from sharding.placement import Member, missing_replicas, replacement_or_none, replica_lists, shards_for
+from sharding.placement import (
+    Member,
+    missing_replicas,
+    replacement_or_none,
+    replica_lists,
+    replicas_towards,
+    shards_for,
+    stream_companions,
+)
 
 
 def members(*hosts: str) -> dict[int, Member]:
@@ -92,3 +100,25 @@ def test_a_replacement_keeps_hosts_apart_and_loads_equal(
     others = [one for one in members(*hosts) if one not in replicas]
     for neighbour in others:
         assert replacement_or_none(replicas, 1, members(*hosts), loads, {neighbour: 1}) == neighbour
+
+
+def test_companions_are_all_shards_that_hold_a_stream_together_over_any_number_of_streams() -> None:
+    catalog = made(Catalog(), members("a", "b", "c", "d"), 3, 2)
+    streams = {"view.enabled": "true"}
+    for number, (configs, shards) in enumerate(
+        [(streams, (1, 2)), (streams, (2, 5)), (streams, (3,)), ({"view.enabled": "false"}, (3, 4))]
+    ):
+        catalog.add_topic(TopicRecord(b"%d" % number * 16, f"t{number}", 3, configs, 0, shards))
+    assert stream_companions(catalog, 5) == stream_companions(catalog, 1) == [1, 2, 5]
+    assert stream_companions(catalog, 3) == [3]
+
+
+@given(present=st.permutations(range(1, 6)), wanted=st.permutations(range(1, 6)), count=st.integers(1, 5))
+def test_who_stays_keeps_its_place_and_who_joins_takes_one_that_is_left(
+    present: list[int], wanted: list[int], count: int
+) -> None:
+    present, wanted = present[:count], wanted[:count]
+    towards = replicas_towards(present, wanted)
+    assert {*towards} == {*wanted}
+    assert len(towards) == count
+    assert all(after == before for before, after in zip(present, towards, strict=True) if before in wanted)

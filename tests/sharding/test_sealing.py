@@ -9,15 +9,17 @@ import anyio
 import msgspec
 import pytest
 
-from sharding.errors import InvalidTimestampError, SealingError
+from sharding.errors import InvalidTimestampError, SealingError, TimedOutError
 from sharding.interfaces import NewTopic
 from sharding.merging import merge_in_process
+from sharding.timekeeper import TickWish
 from store.emission import ViewKind
 from store.errors import MergeError
 from store.events import TimeRange
 from store.manifest import SplitManifest, TickValue, TotalsValue
 from store.merge_job import MergeJob
 from store.queries import AggregateQuery, EventsQuery
+from store.ticks import Tick
 from tests.sharding.test_streams import CONFIGS, Story, check_views, events_of
 from tests.support.time_node import Clock, merge_in_thread, time_node
 
@@ -274,3 +276,41 @@ async def test_runs_that_differ_from_what_views_showed_are_not_published(tmp_pat
             await node.seal(topic)
         assert node.node.stream("t").splits()[0].state == "sealing"
         await check_views(node, topic, story)
+
+
+async def test_a_step_of_the_wall_clock_cuts_nothing_and_holds_up_nothing(tmp_path: Path) -> None:
+    wall, passing = Clock(), Clock(0)
+    async with time_node(tmp_path, wall, silence_ms=900_000, monotonic_ms=passing) as node:
+        topic = await node.create(**CONFIGS, split_ms="500000")
+        stream = node.node.stream("t")
+        await node.append(topic, 0, [wall.ms])
+        for step_ms in (36_000_000, -72_000_000):
+            wall.ms += step_ms
+            await asyncio.sleep(0.05)
+            assert [split.number for split in stream.splits()] == [0], "neither age nor silence"
+        passing.ms += 500_000
+        await node.until(lambda: len(stream.splits()) == 2, what="cut by age")
+        await node.append(topic, 0, [wall.ms])
+        passing.ms += 400_000
+        await node.append(topic, 1, [wall.ms])
+        await asyncio.sleep(0.05)
+        assert len(stream.splits()) == 2
+
+
+async def test_who_seals_is_told_when_it_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with time_node(tmp_path, Clock(), seal_timeout_ms=500) as node:
+        topic = await node.create(**CONFIGS)
+        await node.append(topic, 0, [5])
+        released = asyncio.Event()
+        tick_past = node.services.keeper.tick_past
+
+        async def waits_for_a_quorum(topic_id: bytes, wish: TickWish) -> Tick:
+            await released.wait()
+            return await tick_past(topic_id, wish)
+
+        monkeypatch.setattr(node.services.keeper, "tick_past", waits_for_a_quorum)
+        with pytest.raises(TimedOutError, match="after 500 ms"):
+            await node.node.stream("t").seal()
+        released.set()
+        stream = node.node.stream("t")
+        await node.until(lambda: stream.splits()[0].state == "historic", what="it is sealed all the same")

@@ -173,7 +173,7 @@ async def time_node(
         topics_folder=folder / "topics",
         check_ms=10,
         retry_ms=20,
-        **{"run_merge": None if is_merged_in_process else merge_in_thread, **sealing},
+        **{"run_merge": None if is_merged_in_process else merge_in_thread, "monotonic_ms": clock, **sealing},
     )
     node = Node(
         NodeSettings(node_id=1, cluster_id="c", auto_create_topics=False),
