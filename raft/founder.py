@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 import anyio.to_thread
 import msgspec
 
-from .configuration import Peer
 from .deadlines import pause
 from .errors import CallRefusedError, FoundingRefusedError, MalformedFrameError, RaftError
 from .founding import Belong, Promise, Refuse, Standing, Wait, next_step
@@ -68,7 +67,8 @@ class JoinAnswer(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     nodes: tuple[KnownNode, ...]
 
 
-JoinHandler = Callable[[Peer, JoinRequest], Awaitable[JoinAnswer]]
+JoinHandler = Callable[["Greeting", JoinRequest], Awaitable[JoinAnswer]]
+"""The greeting is of no cluster (yet), or of ours."""
 
 
 class Asker(Protocol):
@@ -117,7 +117,7 @@ class Founder:
         if greeting.cluster_id not in {"", self.directory.cluster_id}:
             text = f"node {greeting.node_id} is of cluster {greeting.cluster_id}, not {self.directory.cluster_id}"
             raise CallRefusedError(FOREIGN_CLUSTER, text)
-        return msgspec.msgpack.encode(await self.on_join(greeting.peer, _decoded(body, JoinRequest)))
+        return msgspec.msgpack.encode(await self.on_join(greeting, _decoded(body, JoinRequest)))
 
     async def found(self) -> DataDirectory:
         """Found the cluster of the members list, or find that it is founded; waits for the others as long as it takes.
@@ -145,6 +145,7 @@ class Founder:
     async def join(self, addresses: Sequence[PeerAddress], request: JoinRequest) -> JoinAnswer:
         """Become a node of the cluster that one of these nodes belongs to; waits until one of them can say so.
 
+        A member that only has to find the others again may be what they need to work: it goes on with whoever is there.
         Raises: FoundingRefusedError, OSError.
         """
         if self.directory.founders and not self.directory.cluster_id:
@@ -157,6 +158,8 @@ class Founder:
                 if error.code in FINAL_REFUSALS:
                     raise FoundingRefusedError(f"{self.directory.path}: {error.text}") from error
                 self._tell(f"joining by {address.host}:{address.port}: {error}")
+                if self.directory.cluster_id and (known := await self._companion_or_none(address)) is not None:
+                    return JoinAnswer(cluster_id=self.directory.cluster_id, nodes=(known,))
             except (RaftError, OSError) as error:
                 self._tell(f"joining by {address.host}:{address.port}: {error}")
             else:
@@ -177,12 +180,22 @@ class Founder:
         answers = await asyncio.gather(*(self._hear(node) for node in others))
         return {node: answer for node, answer in zip(others, answers, strict=True) if answer is not None}
 
+    async def _companion_or_none(self, address: PeerAddress) -> KnownNode | None:
+        """Who is there, if it is of our cluster."""
+        there = await self._hear_at(address)
+        if there is None or there.cluster_id != self.directory.cluster_id or there.node_id == self.directory.node_id:
+            return None
+        return KnownNode(there.node_id, there.disk_id, address.host, address.port)
+
     async def _hear(self, node: NodeId) -> Standing | None:
+        return await self._hear_at(self.members[node])
+
+    async def _hear_at(self, address: PeerAddress) -> Standing | None:
         try:
-            answer = await self.asker.ask(self.members[node], bytes((QuestionKind.STANDING,)), ASK_MS)
+            answer = await self.asker.ask(address, bytes((QuestionKind.STANDING,)), ASK_MS)
             return _decoded(answer, Standing)
         except (RaftError, OSError) as error:
-            self.logger.debug("node %d does not say how it stands: %r", node, error)
+            self.logger.debug("%s:%d does not say how it stands: %r", address.host, address.port, error)
             return None
 
     async def _note(self, write: Callable[[], DataDirectory]) -> None:

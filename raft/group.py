@@ -352,13 +352,12 @@ class Group:
     def _tell_if_removed(self, sender: Peer) -> None:
         """It stands for election in a group it has been removed from, since nobody could tell it."""
         core = self._core
-        is_committed = core.configuration_index <= core.committed
-        if core.role is not Role.LEADER or not is_committed or sender in self.configuration.peers:
-            return
-        self._outbox.send(sender.node_id, Removed(core.term, core.configuration_index))
+        if core.configuration_index <= core.committed and sender not in self.configuration.peers:
+            self._outbox.send(sender.node_id, Removed(core.term, core.committed))
 
     def _on_removed(self, message: Removed) -> None:
-        if message.term >= self._core.term and message.index > self._core.configuration_index:
+        # What is committed stays so, in whatever term: only something that is newer here may say otherwise.
+        if message.index > max(self._core.committed, self._core.configuration_index):
             self._leave()
 
     def _leave(self) -> None:

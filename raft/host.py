@@ -41,7 +41,7 @@ from .group_services import Drained, GroupServices
 from .install import Blocking, CheckFiles
 from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
 from .job_thread import JobThread, RunnerFactory
-from .messages import ANSWERS, Message
+from .messages import ANSWERS, Message, Removed
 from .peers import Peers
 from .pulse import Pulse
 from .recovery import Recovered, recover
@@ -230,6 +230,17 @@ class RaftHost:
             raise
         return opened[0]
 
+    async def has_log(self, group_id: GroupId) -> bool:
+        """Whether this disk holds something of the group, open or not. Raises: OSError."""
+
+        def look() -> bool:
+            try:
+                return bool(self._disk.names(f"{self._directory}/{group_id}"))
+            except FileNotFoundError:
+                return False
+
+        return await self._blocking(look)
+
     def group_or_none(self, group_id: GroupId) -> Group | None:
         """The group, if it is open."""
         return self._groups.get(group_id)
@@ -380,7 +391,9 @@ class RaftHost:
                 group.on_heartbeat_response(sender, row, now_ms)
 
     def _on_message_of_no_group(self, sender: Peer, group_id: GroupId, message: Message) -> None:
-        if group_id not in self._opening and not self._is_closing and not isinstance(message, ANSWERS):
+        # Who was removed is not asked back by those that say so.
+        is_asked = not isinstance(message, (*ANSWERS, Removed))
+        if is_asked and group_id not in self._opening and not self._is_closing:
             self.on_unknown_group(group_id, sender)
 
     def _on_peer_up(self, peer: Peer) -> None:

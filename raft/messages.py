@@ -124,9 +124,10 @@ class InstallResponse(Message):
 
 @dataclass(frozen=True, slots=True)
 class Removed(Message):
-    """A leader to a node that stands for election: the committed configuration of entry `index` is without it.
+    """A member to a node that stands for election: the configuration at the committed entry `index` is without it.
 
-    For the shell: who has no newer configuration stops the group. Nobody else would tell it that it was removed.
+    For the shell: who knows of nothing newer stops the group. Nobody else would tell it that it was removed; and
+    the leader may be a node that it never heard of. Should it be wanted again already, it is opened again.
     """
 
     index: Index

@@ -1,4 +1,9 @@
-"""The data shards of this node: opened as soon as the catalog lists this node among their replicas."""
+"""The data shards of this node: opened as soon as the catalog lists this node among their replicas.
+
+And those that it is a member of although the catalog wants others by now: they may be too few without it to let it go.
+What lies on its disk is opened at a start, and what a member asks for whenever it does; the other members say of a
+group that goes on without this node that it does, and then it is closed.
+"""
 
 import asyncio
 import logging
@@ -16,11 +21,14 @@ class GroupHost(Protocol):
     """`raft.host.RaftHost` fulfils it.
 
     `founders`: who begins the group's log, if there is none on this disk: without them this node alone; None: it is
-    told by the group's leader. `on_removed` is told of a group whose members do not have this node among them any more.
+    told by the group's leader. `on_removed` is told of a group whose members do not have this node among them any more,
+    `on_unknown_group` of one that is not open here, and whose members think it should be.
     """
 
     on_removed: Callable[[GroupId], None]
+    on_unknown_group: Callable[[GroupId, Peer], None]
 
+    async def has_log(self, group_id: GroupId) -> bool: ...
     async def open_group(
         self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ...
     ) -> RaftGroup: ...
@@ -57,17 +65,24 @@ class LocalShards:
 
     def follow(self) -> None:
         """Open what the catalog lists for this node and is not open."""
-        if self._is_closed:
-            return
         for record in self._catalog.shards.values():
-            if self._is_ours(record) and record.shard_id not in self._shards and record.shard_id not in self._opening:
-                task = asyncio.get_running_loop().create_task(self._open(record), name=f"open shard {record.shard_id}")
-                self._opening[record.shard_id] = task
-                task.add_done_callback(self._on_done)
+            if self._is_ours(record):
+                self._begin(record)
+
+    def open_asked(self, shard_id: int) -> None:
+        """A member of its group speaks to this node."""
+        if (record := self._catalog.shards.get(shard_id)) is not None:
+            self._begin(record)
 
     async def until_open(self) -> None:
-        """Open what is listed now, side by side. Raises: raft.errors.RaftError, OSError, of the first that fails."""
+        """Open what is listed now or lies here, side by side.
+
+        Raises: raft.errors.RaftError, OSError, of the first that fails.
+        """
         self.follow()
+        for record in tuple(self._catalog.shards.values()):
+            if not self._is_ours(record) and await self._host.has_log(GroupId(record.shard_id)):
+                self._begin(record)
         await asyncio.gather(*self._opening.values())
 
     def forget(self, shard_id: int) -> Shard | None:
@@ -87,6 +102,12 @@ class LocalShards:
             shard.attach(await self._host.open_group(shard.group_id, shard))
         else:
             shard.attach(await self._host.open_group(shard.group_id, shard, founders=founders))
+
+    def _begin(self, record: ShardRecord) -> None:
+        if not self._is_closed and record.shard_id not in self._shards and record.shard_id not in self._opening:
+            task = asyncio.get_running_loop().create_task(self._open(record), name=f"open shard {record.shard_id}")
+            self._opening[record.shard_id] = task
+            task.add_done_callback(self._on_done)
 
     async def _open(self, record: ShardRecord) -> None:
         shard = self._new_shard(record.shard_id)

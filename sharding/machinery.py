@@ -175,6 +175,7 @@ class Machinery:
             logger=logger,
         )
         host.on_removed = self._on_removed
+        host.on_unknown_group = lambda group_id, _sender: self._opened.open_asked(group_id)
 
     async def start(self) -> None:
         """Returns when the catalog is known and the shards are open; alone, when they are as the catalog wants them.

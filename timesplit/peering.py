@@ -43,6 +43,7 @@ from .settings import Settings, address, host_label, join_addresses, members_of
 
 if TYPE_CHECKING:
     from raft.configuration import Peer
+    from raft.greetings import Greeting
     from raft.node_files import DataDirectory
     from raft.settings import RaftSettings
     from sharding.node import Node
@@ -122,8 +123,8 @@ class Peering:
                 self.links.set_peers(after)
             _write_known(self.directory, after)
 
-        async def on_join(peer: Peer, request: JoinRequest) -> JoinAnswer:
-            return await self._let_join(node, peer, request)
+        async def on_join(greeting: Greeting, request: JoinRequest) -> JoinAnswer:
+            return await self._let_join(node, greeting.peer, request)
 
         node.observe_nodes(on_nodes)
         on_nodes()
@@ -141,9 +142,16 @@ class Peering:
     def _request(self) -> JoinRequest:
         return JoinRequest(peer_host=self.reachable.host, peer_port=self.reachable.port, host=host_label(self.settings))
 
-    async def _not_yet(self, peer: Peer, request: JoinRequest) -> JoinAnswer:
-        """Before the catalog is known nobody joins; but who came back elsewhere may be what is missing to know it."""
-        self._go_to(peer, request)
+    async def _not_yet(self, greeting: Greeting, request: JoinRequest) -> JoinAnswer:
+        """Before the catalog is known nobody joins; but who came back elsewhere may be what is missing to know it.
+
+        So may a node of this cluster of whom this one has forgotten (`peers.json` is a hint).
+        """
+        self._go_to(greeting.peer, request)
+        if greeting.cluster_id and greeting.node_id not in {self.directory.node_id, *self.known}:
+            there = PeerAddress(request.peer_host, request.peer_port, greeting.disk_id)
+            self.known = {**self.known, greeting.node_id: there}
+            self.links.set_peers(self.known)
         raise CallRefusedError(NOT_READY, f"node {self.directory.node_id} does not know the catalog yet")
 
     def _go_to(self, peer: Peer, request: JoinRequest) -> None:

@@ -85,6 +85,20 @@ async def test_a_member_that_was_removed_while_it_was_down_learns_of_it(cluster:
 
 
 @on_members(1, 2, 3)
+async def test_a_member_that_was_removed_learns_of_it_when_a_node_leads_that_it_never_heard_of(
+    cluster: RaftCluster,
+) -> None:
+    await cluster.crash(3)
+    await cluster.start(4)
+    await change(cluster, 1, 2, 4)
+    await cluster.finish(cluster[1].opened.transfer(NodeId(4)))
+    await cluster.until(lambda: cluster[4].opened.role is Role.LEADER)
+    await cluster.restart(3)
+    await cluster.until(lambda: cluster[3].removed == [GROUP])
+    assert not any(cluster[node].opened.is_stopped for node in (1, 2, 4))
+
+
+@on_members(1, 2, 3)
 async def test_a_member_that_was_removed_can_come_back(cluster: RaftCluster) -> None:
     await cluster.put(b"a")
     await change(cluster, 1, 2)

@@ -11,10 +11,10 @@ import pytest
 import uvloop
 
 from raft.clock import LoopClock
-from raft.configuration import Peer
 from raft.errors import CallRefusedError, FoundingRefusedError
 from raft.founder import NODE_ID_TAKEN, Founder, JoinAnswer, JoinRequest, KnownNode
 from raft.founding import cluster_id_of
+from raft.greetings import Greeting
 from raft.interfaces import NodeId
 from raft.links import PeerAddress
 from raft.node_files import DataDirectory, note_cluster, open_data_directory
@@ -146,10 +146,10 @@ async def working(place: Place, *, taken: bool = False) -> Founder:
     assert place.directory is not None
     founder.directory = note_cluster(place.directory, "ours", (place.directory.peer,))
 
-    async def on_join(peer: Peer, request: JoinRequest) -> JoinAnswer:
+    async def on_join(greeting: Greeting, request: JoinRequest) -> JoinAnswer:
         assert request == REQUEST
         if taken:
-            raise CallRefusedError(NODE_ID_TAKEN, f"node {peer.node_id} is there already")
+            raise CallRefusedError(NODE_ID_TAKEN, f"node {greeting.node_id} is there already")
         known = KnownNode(place.node, founder.directory.disk_id, place.address.host, place.address.port)
         return JoinAnswer(cluster_id="ours", nodes=(known,))
 

@@ -240,6 +240,36 @@ def test_a_stream_is_moved_by_hand_as_a_whole() -> None:
     run(story())
 
 
+def test_members_that_are_not_wanted_any_more_come_back_until_they_can_be_let_go() -> None:
+    """Nothing can change while two of three are down; when they come back, others have been wanted for long."""
+
+    async def story() -> None:
+        async with sharding_cluster(5, balance_ms=0) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t", partitions=5))
+            await cluster.until(lambda: len(members(cluster, 0)) == 3, what="three vote on the catalog")
+            catalog = cluster.node(1).catalog
+            index, shard_id = next(
+                (index, one)
+                for index, one in enumerate(catalog.topics[topic.topic_id.bytes].shards)
+                if {*catalog.shards[one].replicas} == {3, 4, 5}
+            )
+            await cluster.append(topic, b"0", index=index)
+            for node_id in (4, 5):
+                await cluster.crash(node_id)
+            await cluster.node(1).want_replicas(shard_id, (3, 4, 1))
+            await cluster.node(1).want_replicas(shard_id, (3, 2, 1))
+            await cluster.crash(3)
+            await cluster.start(3, 4, 5)
+            await cluster.until(lambda: members(cluster, shard_id) == ids(1, 2, 3), what="they let each other go")
+            await cluster.until(
+                lambda: not any(shard_id in cluster.node(one).shards for one in (4, 5)), what="nothing is left open"
+            )
+            assert (await cluster.append(topic, b"1", index=index)).base_offset == 1
+            assert not any(member.failures for member in cluster.running)
+
+    run(story())
+
+
 def test_a_change_of_replicas_that_the_catalog_did_not_take_is_not_said_to_be_wanted() -> None:
     async def story() -> None:
         async with sharding_cluster(4, balance_ms=0) as cluster:

@@ -159,6 +159,8 @@ class FaultyDisk:
 
     def names(self, path: str) -> list[str]:
         self.count("names", path)
+        if path not in self._seen:
+            raise FileNotFoundError(path)
         return sorted(self._seen[path])
 
     def create(self, path: str, size: int) -> FaultyFile:
