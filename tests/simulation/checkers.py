@@ -100,6 +100,18 @@ def nothing_appears_that_nobody_sent(history: History) -> Iterator[str]:
                 yield f"phantom: {value!r} of {_name(place)} at offset {offset}"
 
 
+def nothing_is_seen_that_nobody_sent(history: History) -> Iterator[str]:
+    """Of places that are written to: a topic that is made again shows nothing of its earlier lives."""
+    sent: dict[Place, set[bytes]] = defaultdict(set)
+    for one in history.sent:
+        sent[one.place].update(one.values)
+    for seen in history.seen:
+        if seen.place in sent:
+            for offset, value in seen.records:
+                if value not in sent[seen.place]:
+                    yield f"phantom: {value!r} of {_name(seen.place)} at offset {offset}, fetched at {seen.end_s:.3f} s"
+
+
 def each_producer_keeps_its_order(history: History) -> Iterator[str]:
     order = {
         (sent.place, value): (sent.producer, i, j)
@@ -222,6 +234,7 @@ CHECKERS: Sequence[Callable[[History], Iterable[str]]] = (
     offsets_have_no_gaps,
     each_value_stands_once,
     nothing_appears_that_nobody_sent,
+    nothing_is_seen_that_nobody_sent,
     views_show_each_event_once,
     each_producer_keeps_its_order,
     acknowledgements_follow_real_time,

@@ -36,6 +36,7 @@ VERSIONS = {
     "offset_fetch": 7,
     "find_coordinator": 4,
     "create_topics": 7,
+    "delete_topics": 6,
     "init_producer_id": 4,
     "incremental_alter_configs": 1,
 }
@@ -60,23 +61,23 @@ class Broker:
         self._name = name
         self._connection = connection
         self._buffer = bytearray()
-        self._waiting: deque[tuple[int, str, asyncio.Future]] = deque()
+        self._waiting: deque[tuple[int, str, int, asyncio.Future]] = deque()
         self._count = 0
         connection.on_bytes = self._on_bytes
         connection.on_lost = self._on_lost
 
-    def send(self, api: str, message: object) -> "asyncio.Future":
+    def send(self, api: str, message: object, version: int | None = None) -> "asyncio.Future":
         """The answer, or GoneError."""
         future = asyncio.get_running_loop().create_future()
         if self.is_lost:
             future.set_exception(GoneError(f"{self._name}: connection lost"))
             return future
-        version, messages = VERSIONS[api], _messages(api)
+        version, messages = version or VERSIONS[api], _messages(api)
         self._count += 1
         header = RequestHeader(messages.API_KEY, version, self._count, self._name)
         head = encode_request_header(header, request_header_version(messages.API_KEY, version, messages.FLEXIBLE_FROM))
         body = head + b"".join(messages.REQUEST_ENCODERS[version](message))
-        self._waiting.append((self._count, api, future))
+        self._waiting.append((self._count, api, version, future))
         self._connection.write(struct.pack(">i", len(body)) + body)
         return future
 
@@ -103,8 +104,8 @@ class Broker:
             self._world.problem(f"{self._name}: answer {correlation_id} where {wanted} was due")
             self.close()
             return
-        _, api, future = self._waiting.popleft()
-        version, messages = VERSIONS[api], _messages(api)
+        _, api, version, future = self._waiting.popleft()
+        messages = _messages(api)
         view = memoryview(body)
         _, position = decode_response_header(
             view, response_header_version(messages.API_KEY, version, messages.FLEXIBLE_FROM)
@@ -118,7 +119,7 @@ class Broker:
     def _on_lost(self) -> None:
         self.is_lost = True
         waiting, self._waiting = self._waiting, deque()
-        for _, _, future in waiting:
+        for *_, future in waiting:
             if not future.done():
                 future.set_exception(GoneError(f"{self._name}: connection lost"))
                 future.exception()  # its caller may be gone
@@ -139,11 +140,22 @@ class Client:
         self._addresses = dict(enumerate(addresses, 1))
         self._brokers: dict[tuple[str, int], Broker] = {}
 
-    async def call(self, node_id: int | None, api: str, message: object, *, timeout_s: float | None = None) -> object:
+    async def call(
+        self,
+        node_id: int | None,
+        api: str,
+        message: object,
+        *,
+        timeout_s: float | None = None,
+        version: int | None = None,
+    ) -> object:
         """Raises: GoneError. `node_id` None: any node."""
-        return await self.wait(await self.send(node_id, api, message), timeout_s=timeout_s, node_id=node_id)
+        answer = await self.send(node_id, api, message, version)
+        return await self.wait(answer, timeout_s=timeout_s, node_id=node_id)
 
-    async def send(self, node_id: int | None, api: str, message: object) -> "asyncio.Future":
+    async def send(
+        self, node_id: int | None, api: str, message: object, version: int | None = None
+    ) -> "asyncio.Future":
         address = self._address(node_id)
         broker = self._brokers.get(address)
         if broker is None or broker.is_lost:
@@ -157,7 +169,7 @@ class Client:
                 broker = self._brokers[address] = Broker(self.world, f"{self.name}>{address[0]}", connection)
             else:
                 connection.close()
-        return broker.send(api, message)
+        return broker.send(api, message, version)
 
     async def wait(self, answer: "asyncio.Future", *, timeout_s: float | None = None, node_id: int | None = None):
         try:

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raft.configuration import Peer
-from raft.interfaces import NodeId
+from raft.interfaces import NodeId, Role
 from raft.settings import RaftSettings
 from store.batches import split_batches
 
 from .history import Place
+from .joining import NodeFiles
 from .network import Network
 from .options import Options
-from .process import KAFKA_PORT, NodeOptions, NodeProcess, Phase
+from .process import KAFKA_PORT, NodeOptions, NodeProcess, Phase, group_or_none
 from .sockets import Sockets
 from .witness import Witness
 from .workloads import decoded
@@ -33,21 +34,33 @@ class Cluster:
         self.sockets = Sockets(world)
         self.witness = Witness(world)
         self.on_resumed: Callable[[int], None] = lambda _: None
-        peers = [Peer(NodeId(one), f"disk-{one}") for one in range(1, options.nodes + 1)]
-        node_options = NodeOptions(raft=raft, checkpoint_bytes=options.checkpoint_bytes, has_time=options.has_streams)
-        self.processes = [
+        self.files = NodeFiles()
+        peers = [Peer(NodeId(one), f"disk-{one}") for one in range(1, options.nodes + options.joiners + 1)]
+        node_options = NodeOptions(
+            raft=raft,
+            checkpoint_bytes=options.checkpoint_bytes,
+            has_time=options.has_streams,
+            finds_others=options.is_changing,
+            replace_after_ms=options.replace_after_ms,
+            balance_ms=options.balance_ms,
+        )
+        made = [
             NodeProcess(
                 world,
                 peer,
-                peers,
+                peers[: options.nodes],
                 options=node_options,
                 network=self.network,
                 sockets=self.sockets,
                 witness=self.witness,
                 folder=folder,
+                files=self.files,
             )
             for peer in peers
         ]
+        self.processes = made[: options.nodes]
+        # Those that will come.
+        self.outside = made[options.nodes :]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -61,6 +74,36 @@ class Cluster:
     def leads_something(self, process: NodeProcess) -> bool:
         node = process.node_or_none
         return node is not None and any(shard.is_leader for shard in node.shards.values())
+
+    def let_in(self) -> None:
+        """A further node joins."""
+        process = self.outside.pop(0)
+        self.processes.append(process)
+        process.contacts = [one.node_id for one in self.processes]
+        process.boot()
+
+    def members_or_none(self, shard_id: int) -> set[Peer] | None:
+        """The voters of a group as its leader has them, if none of its members changes any more."""
+        for process in self.usable:
+            group = group_or_none(process, shard_id)
+            if group is not None and process.is_up and group.role is Role.LEADER:
+                return {*group.configuration.voters}
+        return None
+
+    def unsettled(self) -> str:
+        """Whose members are not as the catalog wants them; empty: all are, and who is no member holds nothing."""
+        peers = {process.node_id: process.peer for process in self.processes}
+        for process in self.usable:
+            node = process.node_or_none
+            if node is None:
+                return f"{process.host_name} is not up"
+            for shard_id, record in node.catalog.shards.items():
+                wanted = {peers[one] for one in record.replicas}
+                if self.members_or_none(shard_id) != wanted:
+                    return f"shard {shard_id} is of {self.members_or_none(shard_id)}, not of {wanted}"
+                if (shard_id in node.shards) != (process.node_id in record.replicas):
+                    return f"{process.host_name} holds shards {[*node.shards]}, {record} is the catalog's"
+        return ""
 
     def replica(self, process: NodeProcess, place: Place) -> list[tuple[int, bytes]] | None:
         """Everything that a node has applied of a partition, led there or not; None: it has no replica."""

@@ -55,6 +55,8 @@ class Nemesis:
                 process.life.threads.slowness = 1.0
             if process.disk.sync_error is not None:
                 process.crash(is_power_cut=True)
+            if self._options.is_changing and process.phase is Phase.REFUSED:
+                process.wipe()  # as its operator is told to
             if process.phase is Phase.DOWN:
                 process.boot()
 

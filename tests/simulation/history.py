@@ -61,6 +61,7 @@ class History:
     seen: list[Seen] = field(default_factory=list[Seen])
     registers: dict[str, list[Operation]] = field(default_factory=dict[str, list[Operation]])
     counted: list[Counted] = field(default_factory=list[Counted])
+    commits: dict[int, float] = field(default_factory=dict[int, float])
     created: dict[str, float] = field(default_factory=dict[str, float])
     final: dict[Place, list[tuple[int, bytes]]] = field(default_factory=dict[Place, list[tuple[int, bytes]]])
     views: dict[Place, list[tuple[int, bytes]]] = field(default_factory=dict[Place, list[tuple[int, bytes]]])

@@ -47,7 +47,7 @@ class Mutant:
 def _mutant(
     name: str, plant: Callable[[], Planted], seeds_max: int, faults: dict[str, float], **fixed: object
 ) -> Mutant:
-    return Mutant(name, plant, seeds_max, {"has_streams": False, "faults": faults, **fixed})
+    return Mutant(name, plant, seeds_max, {"has_streams": False, "is_changing": False, "faults": faults, **fixed})
 
 
 def hunt(

@@ -11,8 +11,9 @@ an intact link. The core must bear it.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from raft.configuration import Peer
 from raft.interfaces import Buffer, NodeId
@@ -23,6 +24,7 @@ from raft.settings import RaftSettings
 from .loops import ProcessLoop
 from .world import World
 
+T = TypeVar("T")
 DIAL_S = 0.02
 REDIAL_S = 0.1
 LOOK_S = 0.1
@@ -60,6 +62,8 @@ class Network:
         self.delay_s = (0.0001, 0.001)
         self.slow_delay_s = 0.02
         self.frame_count = 0
+        # Those that answer questions, by host; empty where nobody founds or joins.
+        self.listeners: dict[str, SimLinks] = {}
         self._links: dict[tuple[NodeId, NodeId], _Link] = {}
         self._dialling: set[tuple[NodeId, NodeId]] = set()
 
@@ -137,6 +141,37 @@ class Network:
         link = self._links.get(_key(me, node))
         return 0 if link is None else link.ways[me, node].byte_count
 
+    def settle(self, end: "SimLinks") -> None:
+        """Links to whom this end does not know any more are closed by it."""
+        me = end.peer.node_id
+        for key, link in list(self._links.items()):
+            if me in key and link.ends.get(me) is end:
+                other = link.ends.get(key[0] if key[1] == me else key[1])
+                if other is not None and not end.knows(other):
+                    self._close_end(key, me, tells_itself=True)
+
+    # Questions, each by a connection of its own
+
+    def carry_question(self, end: "SimLinks", host: str, begin: Callable[["SimLinks"], object]) -> None:
+        """`begin` is called in the loop of whoever listens there; nothing is heard of a question that is lost."""
+        me = end.peer.node_id
+
+        def arrive() -> None:
+            other = self.listeners.get(host)
+            if other is not None and (me, other.peer.node_id) not in self.cuts:
+                self.world.trace("question", me, other.peer.node_id)
+                other.loop.call_soon(begin, other)
+
+        self.world.after(self.random.uniform(*self.delay_s), arrive)
+
+    def carry_answer(self, end: "SimLinks", to: NodeId, settle: Callable[[T], object], outcome: T) -> None:
+        def arrive() -> None:
+            asker = self.listeners.get(f"node{to}")
+            if asker is not None and (end.peer.node_id, to) not in self.cuts:
+                asker.loop.call_soon(settle, outcome)
+
+        self.world.after(self.random.uniform(*self.delay_s), arrive)
+
     # Frames on their way
 
     def _send_frame(self, sender: NodeId, to: NodeId, way: _Way, frame: bytes) -> None:
@@ -195,6 +230,7 @@ class Network:
         if key in self._links or ends[0] is None or ends[1] is None:
             return
         is_open = not {(one, other), (other, one)} & self.cuts and not any(end.loop.is_paused for end in ends)
+        is_open = is_open and ends[0].knows(ends[1]) and ends[1].knows(ends[0])
         if not is_open:
             self._dial_soon(key, REDIAL_S)
             return
@@ -265,6 +301,11 @@ class SimLinks:
 
     def set_peers(self, addresses: Mapping[NodeId, PeerAddress]) -> None:
         """All nodes of the network are peers."""
+
+    def knows(self, other: "SimLinks") -> bool:
+        """Whether a link to that node may go up."""
+        del other
+        return True
 
     def is_up(self, node: NodeId) -> bool:
         return node in self._up

@@ -1,5 +1,6 @@
 """What one history is made of, drawn from its seed: a swarm, so that no two seeds stress the same things."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import blake2b
 from random import Random
@@ -31,7 +32,11 @@ FAULTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`faults`: how often each kind comes, relative to the others. `sick`: whose disk may rot, or be swapped."""
+    """`faults`: how often each kind comes, relative to the others. `sick`: whose disk may rot, or be swapped.
+
+    `joiners`: nodes that come later; `move_s`: how often somebody moves or grows a shard, on the mean (0: never);
+    `recreate_s`: how long a topic lives until it is deleted and created again (0: none is).
+    """
 
     nodes: int
     seconds: float
@@ -49,10 +54,23 @@ class Options:
     has_streams: bool = False
     faults: dict[str, float] = field(default_factory=dict[str, float])
     sick: tuple[int, ...] = ()
+    joiners: int = 0
+    move_s: float = 0.0
+    replace_after_ms: int = 300_000
+    balance_ms: int = 10_000
+    recreate_s: float = 0.0
+
+    @property
+    def is_changing(self) -> bool:
+        """Nodes found the cluster by themselves, join, come back on other disks, and shards move between them."""
+        return self.joiners > 0 or self.move_s > 0
 
 
 def draw(seed: int, **fixed: object) -> Options:
-    """The options of a seed; `fixed` overrides what it draws (and changes nothing else of it)."""
+    """The options of a seed; `fixed` overrides what it draws (and changes nothing else of it).
+
+    `is_changing=False`: the members stay as they are, and no topic is deleted.
+    """
     random = Random(f"options {seed}")
     nodes = random.choice([1, 3, 3, 3, 3, 3, 5])
     nodes = fixed.get("nodes", nodes)
@@ -78,7 +96,29 @@ def draw(seed: int, **fixed: object) -> Options:
         # One: a shard has three replicas, also on five nodes.
         "sick": (random.randrange(1, nodes + 1),) if nodes > 1 else (),
     }
+    if fixed.pop("is_changing", True):
+        drawn |= _changes(seed, fixed)
     return Options(**{**drawn, **fixed})  # pyright: ignore[reportArgumentType] - by name, from here and from callers
+
+
+def _changes(seed: int, fixed: Mapping[str, object]) -> dict[str, object]:
+    """Of members, and of topics that are deleted: a stream of its own, so that other seeds mean what they meant."""
+    random = Random(f"changes {seed}")
+    drawn: dict[str, object] = {}
+    if random.random() < 0.35:
+        nodes = fixed.get("nodes", random.choice([1, 3, 3, 3, 4, 5]))
+        assert isinstance(nodes, int)
+        drawn = {
+            "nodes": nodes,
+            "joiners": random.choice([1, 2]) if nodes < 3 else random.choice([0, 1, 1]) if nodes < 5 else 0,
+            "move_s": random.choice([0.3, 1.0]),
+            "replace_after_ms": random.choice([300_000, 300_000, 2_500]),
+            "balance_ms": random.choice([10_000, 500]),
+            "sick": (random.randrange(1, nodes + 1),) if nodes > 1 else (),
+        }
+    if random.random() < 0.35:
+        drawn["recreate_s"] = random.choice([0.3, 1.0])
+    return drawn
 
 
 def options_digest() -> str:

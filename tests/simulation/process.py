@@ -17,7 +17,7 @@ from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.engines import Engine as RaftEngine
-from raft.errors import DataDirectoryError
+from raft.errors import DataDirectoryError, FoundingRefusedError
 from raft.group import Group
 from raft.host import RaftHost, Surroundings
 from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, RaftGroup, RoleChange, StateMachine, Term
@@ -33,8 +33,10 @@ from sharding.time_services import TimeServices, TimeSettings
 from store import merge_job
 from store.manifest import SplitManifest
 from store.merge_job import MergeJob
+from timesplit.peering import Peering
 
 from .disk import PowerCutError, SimDisk, Threads
+from .joining import PEER_PORT, AskingLinks, Identity, NodeFiles, new_peering
 from .loops import ProcessLoop
 from .network import Network, SimLinks
 from .sockets import Sockets
@@ -58,13 +60,16 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeOptions:
-    """What is the same for all nodes of a history."""
+    """What is the same for all nodes of a history. `finds_others`: the cluster is founded and joined by questions."""
 
     raft: RaftSettings
     shards_per_node: int = 1
     checkpoint_bytes: int = 8 << 10
     has_time: bool = False
     seal_check_ms: int = 500
+    finds_others: bool = False
+    replace_after_ms: int = 300_000
+    balance_ms: int = 10_000
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Life:
     links: SimLinks | None = None
     host: RaftHost | None = None
     node: Node | None = None
+    peering: Peering | None = None
     kafka: KafkaServer | None = None
     shards: dict[int, "WatchedMachine"] = field(default_factory=dict)
     time: list[TimeServices] = field(default_factory=list)
@@ -112,6 +118,25 @@ class WatchedHost:
         self._node_id = node_id
         self._witness = witness
 
+    @property
+    def on_removed(self) -> Callable[[GroupId], None]:
+        return self._host.on_removed
+
+    @on_removed.setter
+    def on_removed(self, on_removed: Callable[[GroupId], None]) -> None:
+        self._host.on_removed = on_removed
+
+    @property
+    def on_unknown_group(self) -> Callable[[GroupId, Peer], None]:
+        return self._host.on_unknown_group
+
+    @on_unknown_group.setter
+    def on_unknown_group(self, on_unknown_group: Callable[[GroupId, Peer], None]) -> None:
+        self._host.on_unknown_group = on_unknown_group
+
+    async def has_log(self, group_id: GroupId) -> bool:
+        return await self._host.has_log(group_id)
+
     async def open_group(
         self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ()
     ) -> RaftGroup:
@@ -133,6 +158,7 @@ class NodeProcess:
         sockets: Sockets,
         witness: "Witness",
         folder: Path | None,
+        files: NodeFiles,
     ) -> None:
         self.world = world
         self.peer = peer
@@ -149,6 +175,9 @@ class NodeProcess:
         self.life: Life | None = None
         self.refusal: Exception | None = None
         self.on_hard_state: Callable[[NodeProcess], None] = lambda _: None
+        self.is_founder = peer in founders
+        self.contacts = [int(one.node_id) for one in founders]
+        self._files = files
         self._lives = 0
         self._founders = tuple(founders)
         self._options = options
@@ -176,6 +205,11 @@ class NodeProcess:
 
     def wall_ms(self) -> int:
         return WALL_MS + int(self.world.now * 1000) + self.wall_skew_ms
+
+    @property
+    def identity(self) -> Identity:
+        """What its disk says of itself."""
+        return self._files.identity(f"{self.host_name}/{self.peer.disk_id}", self.peer)
 
     # What is done to it
 
@@ -205,6 +239,8 @@ class NodeProcess:
         if is_power_cut:
             self.disk = self.disk.crash(self.random.randrange(1 << 30))
             self._watch_disk()
+            if self._options.finds_others and self.random.random() < 0.3:
+                self._files.hints.pop(self.identity.path, None)
         else:
             self.disk.revived()
         self.disk.sync_error = None
@@ -212,7 +248,13 @@ class NodeProcess:
     def wipe(self) -> None:
         """Its disk is swapped for an empty one: it is nobody that the cluster knows."""
         self.crash(is_power_cut=True)
-        self.is_wiped = self.is_damaged = True
+        if self._options.finds_others:
+            # It joins as anybody does, and gets everything again.
+            self.is_founder, self.is_damaged = False, False
+            if self.phase is Phase.REFUSED:
+                self.phase = Phase.DOWN
+        else:
+            self.is_wiped = self.is_damaged = True
         self.disk = SimDisk(self.random.randrange(1 << 30))
         self._watch_disk()
         self.peer = Peer(self.peer.node_id, f"{self.peer.disk_id}-swapped")
@@ -261,6 +303,10 @@ class NodeProcess:
             await self._start(life)
         except (PowerCutError, asyncio.CancelledError):
             raise
+        except FoundingRefusedError as error:
+            # Who guards the process starts it again: the link to its old disk is up for a while, say.
+            self.world.trace("refused to join", self.node_id, str(error))
+            self.world.after(0, lambda: self.crash_and_boot(0.5) if self.life is life else None)
         except DataDirectoryError as error:
             self._refuse(life, error)
         except OSError as error:
@@ -290,8 +336,16 @@ class NodeProcess:
 
     async def _start(self, life: Life) -> None:
         options, loop = self._options, life.loop
-        life.links = SimLinks(self._network, self.peer, loop)
-        peers = Peers(life.links, options.raft.rpcs_max, LoopClock()) if len(self._founders) > 1 else None
+        cluster_id, founders = "simulated", ()
+        if options.finds_others:
+            life.links = links = AskingLinks(self._network, self.peer, loop)
+            life.peering = peering = new_peering(self, links, options.raft.rpcs_max)
+            await peering.find_cluster()
+            peers, cluster_id, founders = peering.peers, peering.directory.cluster_id, peering.directory.founders
+        else:
+            life.links = SimLinks(self._network, self.peer, loop)
+            peers = Peers(life.links, options.raft.rpcs_max, LoopClock()) if len(self._founders) > 1 else None
+            founders = self._founders if len(self._founders) > 1 and self.peer in self._founders else ()
         life.host = RaftHost(
             self.disk,
             DIRECTORY,
@@ -312,9 +366,13 @@ class NodeProcess:
         node = Node(
             NodeSettings(
                 node_id=self.node_id,
-                cluster_id="simulated",
+                cluster_id=cluster_id,
                 disk_id=self.peer.disk_id.encode(),
-                founders=self._founders if len(self._founders) > 1 and self.peer in self._founders else (),
+                founders=founders,
+                peer_host=self.host_name if life.peering is not None else "",
+                peer_port=PEER_PORT if life.peering is not None else 0,
+                replace_after_ms=options.replace_after_ms,
+                balance_ms=options.balance_ms,
                 host=self.host_name,
                 auto_create_topics=False,
                 shards_per_node=options.shards_per_node,
@@ -329,9 +387,13 @@ class NodeProcess:
             peers=peers,
         )
         life.node = node
-        if peers is not None:
+        if life.peering is not None:
+            await life.peering.start()
+        elif peers is not None:
             await peers.start()
         await node.start()
+        if life.peering is not None:
+            life.peering.follow(node)
         life.kafka = KafkaServer(
             node, KafkaSettings(), wall_ms=self.wall_ms, monotonic_ms=lambda: int(loop.time() * 1000)
         )
@@ -350,6 +412,8 @@ class NodeProcess:
         await life.kafka.close(1_000)
         await life.node.close()
         await life.host.close()
+        if life.peering is not None:
+            await life.peering.close()
         self.world.trace("stopped", self.node_id)
         self.world.after(0, lambda: self.crash(is_power_cut=False) if self.life is life else None)
 

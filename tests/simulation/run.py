@@ -18,6 +18,7 @@ from unittest.mock import patch
 import anyio
 import anyio.to_thread
 
+from .changing import Mover, Recreator
 from .checkers import check
 from .client import Client, GoneError
 from .cluster import Cluster
@@ -31,6 +32,7 @@ from .world import World
 
 BOOT_S = 30.0
 HEAL_S = 30.0
+SETTLE_S = 30.0
 FAULTS = (AssertionError, LookupError, TypeError, ValueError, AttributeError, RuntimeError)
 _FROZEN: list[bool] = []
 PROBLEMS_MAX = 20
@@ -95,6 +97,7 @@ def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], N
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory_folder())))
         stack.enter_context(_surroundings(world))
         story = Story(world, options, history, folder)
+        stack.enter_context(story.cluster.files.in_place())
         operator = world.new_loop("operator")
         task = operator.start(story.tell())
         try:
@@ -130,6 +133,7 @@ class Story:
         topics = ("t", "s") if options.has_streams else ("t",)
         self.places: list[Place] = [(name, partition) for name in topics for partition in range(options.partitions)]
         self.view_places = view_places("s", options.partitions) if options.has_streams else []
+        self.recreator: Recreator | None = None
         self._workloads: list[Workload] = []
 
     async def tell(self) -> None:
@@ -214,6 +218,12 @@ class Story:
             self._workloads.append(Creator(self._client("admin"), history, names, mean_s=0.5))
         if options.has_streams:
             self._workloads.append(Asker(self._client("asker"), history, self.cluster, "s", mean_s=0.1))
+        if options.move_s:
+            client = self._client("mover")
+            self._workloads.append(Mover(client, history, self.cluster, mean_s=options.move_s))
+        if options.recreate_s:
+            self.recreator = Recreator(self._client("recreator"), history, life_s=options.recreate_s)
+            self._workloads.append(self.recreator)
         for workload in self._workloads:
             workload.begin()
 
@@ -229,6 +239,8 @@ class Story:
                 if place[0] != "s.__time" or len(self.history.views[place]) >= wanted:
                     break
                 await asyncio.sleep(0.2)
+        if self.recreator is not None:
+            await self.recreator.read_back(reader)
         for name in self.history.created:
             while (name, 0) not in reader.leaders:
                 try:
@@ -238,6 +250,8 @@ class Story:
 
     async def _compare_replicas(self) -> None:
         """All replicas have the same, soon; and no two logs contradict each other."""
+        if self.options.is_changing and not await self._until(lambda: not self.cluster.unsettled(), SETTLE_S):
+            self.world.problem(f"unsettled {SETTLE_S:g} s after all was read: {self.cluster.unsettled()}")
         usable = self.cluster.usable
 
         def are_equal() -> bool:

@@ -62,6 +62,10 @@ def phantom(history: History) -> None:
     history.final[PLACE].append((2, b"z"))
 
 
+def phantom_seen(history: History) -> None:
+    history.seen.append(seen((3, b"z")))
+
+
 def reordered(history: History) -> None:
     history.final[PLACE] = [(0, b"b"), (1, b"a")]
 
@@ -110,7 +114,8 @@ def early_query(history: History) -> None:
     ("spoil", "word"),
     [
         (lost, "lost"), (duplicated, "duplicate"), (moved, "offset conflict"), (gone, "dirty read"), (gap, "gap"),
-        (phantom, "phantom"), (reordered, "reordered"), (out_of_real_time, "out of real time"),
+        (phantom, "phantom"), (phantom_seen, "phantom"), (reordered, "reordered"),
+        (out_of_real_time, "out of real time"),
         (watermark_fell, "high watermark fell"), (watermark_fell_inside_an_epoch, "high watermark fell"),
         (stale_fetch, "stale fetch"), (epoch_fell, "leader epoch fell"), (replica_differs, "offset conflict"),
         (view_lacks, "view"), (stale_register, "register g"), (stale_query, "query"), (early_query, "query"),

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from gateway.wire.error_codes import ErrorCode
 from gateway.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig, CreateTopicsRequest
-from gateway.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from gateway.wire.messages.fetch import ZERO_UUID, FetchPartition, FetchRequest, FetchTopic
 from gateway.wire.messages.init_producer_id import InitProducerIdRequest
 from gateway.wire.messages.list_offsets import ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic
 from gateway.wire.messages.offset_commit import (
@@ -28,6 +28,7 @@ from .process import WALL_MS
 
 STORES_NOTHING = frozenset({ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_ENOUGH_REPLICAS})
 LATEST = -1
+FETCH_BY_ID = 13
 
 
 @dataclass(slots=True)
@@ -214,16 +215,22 @@ class Consumer(Workload):
 
 
 async def fetch(
-    client: Client, place: Place, offset: int, leader: tuple[int, int], epochs: dict[int, int] | None = None
+    client: Client,
+    place: Place,
+    offset: int,
+    leader: tuple[int, int],
+    epochs: dict[int, int] | None = None,
+    *,
+    topic_id: bytes | None = None,
 ) -> Seen | None:
-    """One fetch from the leader; None if it refuses for now. Raises: GoneError."""
+    """One fetch from the leader; None if it refuses for now. With a `topic_id`, by that. Raises: GoneError."""
     node_id, epoch = leader
     start_s = client.world.now
     wanted = FetchPartition(place[1], epoch, offset, partition_max_bytes=1 << 16)
-    request = FetchRequest(
-        max_wait_ms=0, min_bytes=0, max_bytes=1 << 16, topics=[FetchTopic(place[0], partitions=[wanted])]
-    )
-    answer = await client.call(node_id, "fetch", request)
+    topic = FetchTopic(place[0] if topic_id is None else "", topic_id or ZERO_UUID, partitions=[wanted])
+    request = FetchRequest(max_wait_ms=0, min_bytes=0, max_bytes=1 << 16, topics=[topic])
+    version = None if topic_id is None else FETCH_BY_ID
+    answer = await client.call(node_id, "fetch", request, version=version)
     (topic,) = answer.responses
     (data,) = topic.partitions
     code = ErrorCode(data.error_code)
