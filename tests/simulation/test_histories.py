@@ -13,7 +13,10 @@ from tests.simulation.run import simulate
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = range(20)
 STREAM_SEED = 5  # one with streams, which cost most
-ONE = "import sys; from tests.simulation.run import simulate as run; print(run(int(sys.argv[1]), sys.argv[2], seconds=1.0).digest)"
+ONE = (
+    "import sys; from tests.simulation.run import simulate; "
+    "print(simulate(int(sys.argv[1]), sys.argv[2], seconds=1.0).digest)"
+)
 
 
 @pytest.mark.timeout(120)
