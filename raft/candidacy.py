@@ -1,8 +1,10 @@
-"""Standing for election: who was asked, and who said yes. A voter counts once, whatever comes twice."""
+"""Standing for election: who was asked, and who said yes."""
 
+from .ballot import Ballot
 from .core_state import CoreState
+from .following import Following
 from .interfaces import NodeId, Term
-from .messages import PreVoteRequest, VoteRequest
+from .messages import PreVoteRequest, PreVoteResponse, VoteRequest, VoteResponse
 
 
 class Candidacy:
@@ -11,21 +13,29 @@ class Candidacy:
     Source: thesis, 9.6 (pre-vote) and 3.10 (`is_transfer`: the leader itself asked for it).
     """
 
-    def __init__(self, state: CoreState, term: Term, *, is_pre: bool, is_transfer: bool = False) -> None:
+    def __init__(
+        self, state: CoreState, following: Following, term: Term, *, is_pre: bool, is_transfer: bool = False
+    ) -> None:
         self._state = state
+        self._following = following
         self.term = term
         self.is_pre = is_pre
         self._is_transfer = is_transfer
-        self._granted: set[NodeId] = set()
+        self._ballot = Ballot()
+        if is_pre:
+            self.votes_for_itself()
 
     @property
     def is_won(self) -> bool:
-        """Only those count who are voters now, whoever else was asked or has answered."""
-        memberships = self._state.memberships
-        return sum(node in self._granted for node in memberships.voters) >= memberships.quorum
+        return self._ballot.elects(self._state.memberships.voters)
 
-    def on_granted(self, voter: NodeId) -> None:
-        self._granted.add(voter)
+    def votes_for_itself(self) -> None:
+        self._ballot.grant(self._state.node_id, is_doubtful=self._following.is_doubtful)
+
+    def on_response(self, voter: NodeId, response: PreVoteResponse | VoteResponse) -> None:
+        """Also one to an older question, which says nothing."""
+        if response.term == self.term and isinstance(response, PreVoteResponse) == self.is_pre:
+            self._ballot.take(voter, response)
 
     def ask_all(self) -> None:
         """Also again: requests and answers may be lost."""
@@ -34,10 +44,11 @@ class Candidacy:
 
     def ask(self, node: NodeId) -> None:
         state = self._state
-        if node in self._granted or node == state.node_id or node not in state.memberships.voters:
+        granted = self._ballot.granted
+        if node in granted or node == state.node_id or node not in state.memberships.voters:
             return
         tail = state.tail
         if self.is_pre:
             state.send(node, PreVoteRequest(self.term, tail.last_term, tail.last))
-        elif state.node_id in self._granted:
+        elif state.node_id in granted:
             state.send(node, VoteRequest(self.term, tail.last_term, tail.last, self._is_transfer))

@@ -19,15 +19,23 @@ from .errors import DataDirectoryError
 from .hard_state import HARD_STATE_NAME, POSITIONS
 from .interfaces import Index, Place, Term
 from .log import TermStarts
-from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, read_segment_header, scan, segment_indexes, segment_name
+from .segments import (
+    PAGE_BYTES,
+    Found,
+    Segment,
+    SegmentPlan,
+    read_segment_header,
+    remains,
+    scan,
+    segment_indexes,
+    segment_name,
+)
 from .slots import newest_slot_or_none
 from .staged_files import FETCHED_SUFFIX, INSTALLING_NAME
 
 if TYPE_CHECKING:
     from .disk import Disk
     from .interfaces import GroupId
-
-ZEROS = bytes(1 << 20)
 
 
 class Finding(NamedTuple):
@@ -47,7 +55,10 @@ class ReadEntry(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class GroupReport:
-    """What is in the files of a group. `tail` is filled only if it was asked for."""
+    """What is in the files of a group. `tail` is filled only if it was asked for.
+
+    `is_doubtful`: a start cut off what may have been a torn write, or not, and the group's peers have not healed it.
+    """
 
     group_id: GroupId
     first_index: Index = field(default_factory=lambda: Index(1))
@@ -56,6 +67,7 @@ class GroupReport:
     segment_count: int = 0
     entry_bytes: int = 0
     checkpoint: Checkpoint | None = None
+    is_doubtful: bool = False
     tail: list[ReadEntry] = field(default_factory=list[ReadEntry])
     findings: list[Finding] = field(default_factory=list[Finding])
 
@@ -100,7 +112,7 @@ class _Check:
         path = f"{self._directory}/{INSTALLING_NAME}"
         try:
             wanted = msgspec.json.decode(self._disk.read(path), type=list[str])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._damage(path, f"unreadable: {error}")
             return names
         self._note(path, "files of a leader are moved in place at the next start")
@@ -124,7 +136,10 @@ class _Check:
             elif name.endswith(FETCHED_SUFFIX) and INSTALLING_NAME not in names:
                 self._note(path, "fetched from a leader, and not complete yet")
         damage = read_damage_or_none(self._disk, self._directory)
-        if damage is not None:
+        if damage is not None and damage.is_doubt:
+            self._report.is_doubtful = True
+            self._note(f"{self._directory}/{DAMAGE_NAME}", f"in doubt until its peers heal it: {damage.reason}")
+        elif damage is not None:
             self._damage(f"{self._directory}/{DAMAGE_NAME}", f"not healed by its peers yet: {damage.reason}")
 
     def _check_hard_state(self, names: list[str]) -> None:
@@ -204,7 +219,7 @@ class _Check:
         self._ends[segment.last_index] = segment.end_position
         self._report.entry_bytes += segment.end_position - PAGE_BYTES
         self._last = self._last[0], segment.last_index
-        if not _is_zero(view, segment.end_position):
+        if any(remains(view, segment.end_position)):
             self._check_rest(path, view, segment, is_last=is_last)
 
     def _check_rest(self, path: str, view: memoryview, segment: Segment, *, is_last: bool) -> None:
@@ -269,10 +284,3 @@ class _Check:
 
     def _note(self, path: str, what: str) -> None:
         self._say(path, what, is_damage=False)
-
-
-def _is_zero(view: memoryview, first: int) -> bool:
-    return all(
-        view[position : position + len(ZEROS)].tobytes() == ZEROS[: len(view) - position]
-        for position in range(first, len(view), len(ZEROS))
-    )

@@ -3,9 +3,9 @@
 A frame of class raft says its group and its kind (`peers`); what follows is the payload, by kind:
 
     1 PreVoteRequest    q term, q last term, q last index
-    2 PreVoteResponse   q term, u8 granted
+    2 PreVoteResponse   q term, u8 granted, u8 doubtful, u8 damaged
     3 VoteRequest       q term, q last term, q last index, u8 transfer
-    4 VoteResponse      q term, u8 granted
+    4 VoteResponse      q term, u8 granted, u8 doubtful, u8 damaged
     5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, then the entries as they
                         lie on the disk: header (`entries`, with its CRC) and body, one behind the other
     6 AppendResponse    q term, u8 rejected, q index, q round, q hint index, q hint term
@@ -236,9 +236,9 @@ def _fixed(kind: MessageKind, layout: str, message_type: type[Message]) -> _Fixe
 
 FIXED = (
     _fixed(MessageKind.PRE_VOTE_REQUEST, ">qqq", PreVoteRequest),
-    _fixed(MessageKind.PRE_VOTE_RESPONSE, ">q?", PreVoteResponse),
+    _fixed(MessageKind.PRE_VOTE_RESPONSE, ">q???", PreVoteResponse),
     _fixed(MessageKind.VOTE_REQUEST, ">qqq?", VoteRequest),
-    _fixed(MessageKind.VOTE_RESPONSE, ">q?", VoteResponse),
+    _fixed(MessageKind.VOTE_RESPONSE, ">q???", VoteResponse),
     _fixed(MessageKind.APPEND_RESPONSE, ">q?qqqq", AppendResponse),
     _fixed(MessageKind.TIMEOUT_NOW, ">q", TimeoutNow),
     _fixed(MessageKind.READ_REQUEST, ">qq", ReadRequest),

@@ -71,7 +71,7 @@ class RaftCore:
         self._is_configuration_logged = config.is_configuration_logged
         self._leadership: Leadership | None = None
         self._candidacy: Candidacy | None = None
-        self._following = Following(self._state, is_damaged=config.is_damaged)
+        self._following = Following(self._state, is_damaged=config.is_damaged, is_doubtful=config.is_doubtful)
         self._forwarded = ForwardedReads(random)
         self._voting = Voting(self._state, self._following)
         self._timer = ElectionTimer(config.timings, random, now_ms)
@@ -131,8 +131,12 @@ class RaftCore:
 
     @property
     def is_damaged(self) -> bool:
-        """Falls to False when the member is whole again; then the shell may forget the damage, too."""
+        """As `is_doubtful`: False when the member is whole again; then the shell may forget the damage, too."""
         return self._following.is_damaged
+
+    @property
+    def is_doubtful(self) -> bool:
+        return self._following.is_doubtful
 
     @property
     def transfer_to(self) -> NodeId | None:
@@ -286,7 +290,9 @@ class RaftCore:
                 if self._voting.answer_vote(sender, message):
                     self._timer.arm(now_ms)
             case PreVoteResponse() | VoteResponse():
-                self._on_vote(sender, message)
+                if self._candidacy is not None:
+                    self._candidacy.on_response(sender, message)
+                    self._win_if_elected()
             case TimeoutNow():
                 self._hear_leader(sender)
                 if self._is_electable:
@@ -332,7 +338,7 @@ class RaftCore:
         if hard_state != self._state.hard_state:
             return  # a newer one is on its way
         if self._candidacy is not None and not self._candidacy.is_pre:
-            self._candidacy.on_granted(self._state.node_id)
+            self._candidacy.votes_for_itself()
             self._candidacy.ask_all()
             self._win_if_elected()
         self._voting.on_durable()
@@ -411,7 +417,7 @@ class RaftCore:
         match message:
             case PreVoteRequest():
                 return True
-            case PreVoteResponse(is_granted=True):
+            case PreVoteResponse(is_granted=True) | PreVoteResponse(is_damaged=True):
                 return self._candidacy is not None and message.term == self._candidacy.term
             case VoteRequest():
                 # Whoever hears its leader does not let it be disturbed, unless that leader asked for it.
@@ -502,8 +508,7 @@ class RaftCore:
         elif self._state.memberships.is_alone:
             self._campaign(is_transfer=False)
         else:
-            self._candidacy = Candidacy(self._state, Term(self.term + 1), is_pre=True)
-            self._candidacy.on_granted(self._state.node_id)
+            self._candidacy = Candidacy(self._state, self._following, Term(self.term + 1), is_pre=True)
             self._candidacy.ask_all()
             self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
             self._note_role()
@@ -512,20 +517,12 @@ class RaftCore:
         """A new term, and the own vote in it; the others are asked when that is durable."""
         self._lose_leader()
         self._begin_term(Term(self.term + 1), self._state.node_id)
-        self._candidacy = Candidacy(self._state, self.term, is_pre=False, is_transfer=is_transfer)
+        self._candidacy = Candidacy(self._state, self._following, self.term, is_pre=False, is_transfer=is_transfer)
         self._timer.arm(self._now_ms)
         self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
         if self._state.memberships.is_alone:
             self._timer.due_ms = self._ask_due_ms = None  # nobody else is waited for
         self._note_role()
-
-    def _on_vote(self, sender: NodeId, response: PreVoteResponse | VoteResponse) -> None:
-        candidacy = self._candidacy
-        is_for_this = candidacy is not None and candidacy.is_pre == isinstance(response, PreVoteResponse)
-        if candidacy is None or not is_for_this or response.term != candidacy.term or not response.is_granted:
-            return
-        candidacy.on_granted(sender)
-        self._win_if_elected()
 
     def _win_if_elected(self) -> None:
         candidacy = self._candidacy
@@ -581,6 +578,7 @@ class RaftCore:
         if not leadership.commit(self._now_ms):
             leadership.hand_over_to_the_best()
             self._become_follower(self.term, None)
+        self._following.heal_as_leader()
 
     # Reads of others
 

@@ -42,8 +42,9 @@ class CoreConfig:
     `configuration`: the last one in the log (at `configuration_index`, 0 if that is below the checkpoint), or the
     founding one, or None: wait to be told. `configuration_before`: the one that returns when that entry is cut.
     `applied`: what the state machine starts from. `campaigns_at_once`: the preferred leader of a new group; a single
-    voter always does. `is_damaged`: entries it had acknowledged may be lost, so it neither votes nor stands until its
-    durable log holds a leader's commit index whose entry is of that leader's own term.
+    voter always does. `is_damaged`: entries it had acknowledged are lost, so it neither votes nor stands until its
+    durable log holds a leader's commit index whose entry is of that leader's own term. `is_doubtful`: they may be lost;
+    until then its vote says so (`ballot`).
     """
 
     node_id: NodeId
@@ -54,6 +55,7 @@ class CoreConfig:
     configuration_before: Configuration | None = None
     campaigns_at_once: bool = False
     is_damaged: bool = False
+    is_doubtful: bool = False
     timings: Timings = DEFAULT_TIMINGS
 
 

@@ -1,7 +1,9 @@
-"""File `damaged` of a group: durable bytes of this member were lost, and its peers have not healed it yet.
+"""File `damaged` of a group: durable bytes of this member were lost, or may be, and its peers have not healed it yet.
 
-While it is there the member neither votes nor stands for election: it may have acknowledged what it now lacks. It is
-written before anything is cut off, and removed when the core says that the durable log holds again what it held.
+Lost: the member neither votes nor stands for election, as it has acknowledged what it now lacks. Perhaps lost (doubt):
+what was cut off may have been a torn write, or an entry that has rotted; its vote says so (`ballot`, decision 0010).
+The file is written before anything is cut off, and removed when the core says that the durable log holds again what it
+held.
 """
 
 import msgspec
@@ -16,6 +18,7 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     is_cold: bool = False
+    is_doubt: bool = False
 
 
 def note_damage(disk: Disk, directory: str, damage: Damage) -> None:
@@ -30,8 +33,20 @@ def read_damage_or_none(disk: Disk, directory: str) -> Damage | None:
         return None
     try:
         return msgspec.json.decode(disk.read(f"{directory}/{DAMAGE_NAME}"), type=Damage)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Damage(reason="the note of the damage is damaged itself", is_cold=True)
+
+
+def accept_doubt(disk: Disk, directory: str) -> bool:
+    """An operator says that what was cut off was torn writes and nothing else; False: there was no doubt.
+
+    Of a group that nobody serves. If one of them was acknowledged, it is lost with this. Raises: OSError.
+    """
+    damage = read_damage_or_none(disk, directory)
+    if damage is None or not damage.is_doubt:
+        return False
+    clear_damage(disk, directory)
+    return True
 
 
 def clear_damage(disk: Disk, directory: str) -> None:

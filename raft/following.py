@@ -29,10 +29,12 @@ class Install:
 class Following:
     """`verified`: up to here the log is that of this term's leader. Nothing behind it is acknowledged or committed."""
 
-    def __init__(self, state: CoreState, *, is_damaged: bool) -> None:
+    def __init__(self, state: CoreState, *, is_damaged: bool, is_doubtful: bool = False) -> None:
+        assert not (is_damaged and is_doubtful), "what is known to be damaged is in no doubt"
         self._state = state
         self.leader: NodeId | None = None
         self.is_damaged = is_damaged
+        self.is_doubtful = is_doubtful
         self.installing: Install | None = None
         self._is_install_new = False
         self._had_append = False
@@ -63,7 +65,7 @@ class Following:
             end = end_or_none
         self.verified = max(self.verified, end)
         state.commit_to(min(request.committed, self.verified))
-        if self.is_damaged:
+        if not self.is_whole:
             self._heal_target = request.committed
             self._heal_if_whole()
         if end <= tail.persisted:
@@ -125,10 +127,15 @@ class Following:
 
     def on_durable(self) -> None:
         """Entries or the term have become durable."""
-        if self.is_damaged:
+        if not self.is_whole:
             self._heal_if_whole()
         if min(self._state.tail.persisted, self.verified) > self._acknowledged:
             self._acknowledge()
+
+    @property
+    def is_whole(self) -> bool:
+        """The durable log is known to hold all that this member ever acknowledged."""
+        return not (self.is_damaged or self.is_doubtful)
 
     def _heal_if_whole(self) -> None:
         """All that was ever committed is on the disk again.
@@ -138,7 +145,16 @@ class Following:
         """
         state, target = self._state, self._heal_target
         if target is not None and state.tail.floor <= target <= min(state.tail.persisted, self.verified):
-            self.is_damaged = state.tail.term(target) != state.term
+            self._heal_by(target)
+
+    def heal_as_leader(self) -> None:
+        """What this member itself has committed in its own term it was elected with, or has written since."""
+        if not self.is_whole:
+            self._heal_by(min(self._state.committed, self._state.tail.persisted))
+
+    def _heal_by(self, index: Index) -> None:
+        if self._state.tail.term(index) == self._state.term:
+            self.is_damaged = self.is_doubtful = False
 
     def on_heartbeat(self, sender: NodeId, heartbeat: Heartbeat) -> None:
         state = self._state
@@ -147,7 +163,7 @@ class Following:
         if heartbeat.committed > state.committed and self.installing is None:
             state.commit_to(min(heartbeat.committed, self.verified))
         state.send(sender, HeartbeatResponse(state.term, heartbeat.round))
-        wants_request = heartbeat.committed > self.verified or self.is_damaged
+        wants_request = heartbeat.committed > self.verified or not self.is_whole
         if wants_request and not self._had_append and self.installing is None:
             # The leader takes us for further than we know to be, as after a restart: let it ask where we are.
             self._say_rejected(state.tail.last, state.tail.last)
@@ -155,7 +171,7 @@ class Following:
 
     def hears_idle(self, committed: Index, round_: int) -> bool:
         """A heartbeat that asks for nothing but an answer."""
-        if committed > self._state.committed or self.is_damaged:
+        if committed > self._state.committed or self.is_damaged or self.is_doubtful:
             return False
         self._round = max(self._round, round_)
         self._had_append = False

@@ -77,7 +77,7 @@ class Group:
         self._has_others = False
         self._members = Acquaintances(services.me, services.peer_or_none)
         self._outbox = Outbox(services, files.group_id, self._members)
-        self._is_damaged = recovered.is_damaged
+        self._is_whole = recovered.is_whole
         self._proposed_count = 0  # by the core's hands, and not yet placed
         self._proposed_bytes = 0
         self._is_scheduled = False
@@ -539,8 +539,8 @@ class Group:
             self._barriers.release(self._applier.applied)
         for change in ready.role_changes:
             self._machine.on_role(change)
-        if self._is_damaged and not self._core.is_damaged:
-            self._is_damaged = False
+        if not self._is_whole and not (self._core.is_damaged or self._core.is_doubtful):
+            self._is_whole = True
             writing.clear_damage()
         if ready.install_from is not None:
             self.ending.spawn(self._install(ready.install_from))
@@ -590,7 +590,7 @@ class Group:
         assert self._core.is_damaged or not recovered.is_damaged, "files of a leader are whole"
         self._machine.restore(recovered.checkpoint.state)
         self._committed = self._applier.applied
-        self._is_damaged = recovered.is_damaged
+        self._is_whole = recovered.is_whole
         self._core.on_installed(self._log.last_index, decode_configuration(recovered.configuration))
         self._look_at_members()
         self._barriers.release(self._applier.applied)

@@ -334,6 +334,7 @@ class RaftHost:
             or founding,
             campaigns_at_once=logged is None and founding is not None and founding.voters[0] == self._self,
             is_damaged=recovered.is_damaged,
+            is_doubtful=recovered.is_doubtful,
             timings=self._timings,
         )
         now_ms = self._clock.now_ms()

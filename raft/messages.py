@@ -1,7 +1,8 @@
 """What members of a group say to each other. Each message carries its sender's term; it may come twice, late, or never.
 
-Terms above the receiver's own make it a follower of that term (`PreVoteRequest` and a granted `PreVoteResponse` do
-not); lower ones are answered with the own term, so that a deposed leader learns of it.
+Terms above the receiver's own make it a follower of that term (`PreVoteRequest` does not, nor does a `PreVoteResponse`
+that is granted or of a damaged member); lower ones are answered with the own term, so that a deposed leader learns of
+it.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,11 @@ class PreVoteRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class PreVoteResponse(Message):
-    """`term`: the one asked about if granted, else the answering member's own."""
+    """`term`: the one asked about if granted or damaged, else the answering member's own. The rest: `VoteResponse`."""
 
     is_granted: bool
+    is_doubtful: bool = False
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,14 @@ class VoteRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class VoteResponse(Message):
+    """`is_doubtful`: its own log may lack what it acknowledged, so the vote counts for less (`ballot`).
+
+    `is_damaged`: refused, and so is every other candidate: its log lacks what it acknowledged.
+    """
+
     is_granted: bool
+    is_doubtful: bool = False
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from .segments import (
     Mark,
     Segment,
     SegmentPlan,
-    clear_tail,
+    clear,
     mark_after,
     read_segment_header,
+    remains,
     replace_mark,
     scan,
     segment_indexes,
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 class Recovered:
     """A group's log, durable up to its last entry. `configuration` is the body of the last entry of that kind.
 
-    `is_damaged`: the member lost durable entries and was not healed since (`damage`).
+    `is_damaged`: the member lost durable entries and was not healed since; `is_doubtful`: it may have (`damage`).
     """
 
     log: SegmentLog
@@ -52,8 +53,13 @@ class Recovered:
     configuration: bytes | None
     mark: Mark
     is_damaged: bool = False
+    is_doubtful: bool = False
     configuration_index: Index = NO_INDEX  # 0: at or below the checkpoint, or none
     configuration_before: bytes | None = None  # in force again should that entry be cut
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.is_damaged or self.is_doubtful)
 
 
 def recover(
@@ -69,6 +75,7 @@ def recover(
 
     Of a damaged log the intact beginning is kept if peers can send the rest: if `me` is not the only voter of the
     configuration found, or the caller knows of others (`has_peers`). Otherwise it is refused, and left as it is.
+    With peers, something else than zeros behind the intact log is in doubt; alone, it is a torn tail.
     Raises: DataDirectoryError, OSError.
     """
     disk.make_directory(directory)
@@ -92,6 +99,11 @@ def recover(
             note_damage(disk, directory, noted)
             if found.checkpoint is None and CHECKPOINT_NAME in names:
                 files.remove(CHECKPOINT_NAME)
+        elif noted is None and (has_peers or _has_others(found.configuration, me)):
+            noted = files.doubt_or_none(found)
+            if noted is not None:
+                logger.warning("%s; the member is in doubt until its peers have healed it", noted.reason)
+                note_damage(disk, directory, noted)
         mark = files.keep_only(found)
         discard_fetched_if_older(disk, directory, group_id, found.last)
         if noted is not None and noted.is_cold:
@@ -108,7 +120,8 @@ def recover(
         applied_end=found.applied_end,
         configuration=found.configuration,
         mark=mark,
-        is_damaged=noted is not None,
+        is_damaged=noted is not None and not noted.is_doubt,
+        is_doubtful=noted is not None and noted.is_doubt,
     )
 
 
@@ -240,6 +253,7 @@ class _Files:
         self._disk = disk
         self._group_id = group_id
         self._views: dict[Index, memoryview] = {}
+        self._remains: dict[Index, list[slice]] = {}
 
     def path(self, first: Index) -> str:
         return f"{self.directory}/{segment_name(first)}"
@@ -257,6 +271,23 @@ class _Files:
     def remove(self, name: str) -> None:
         self._disk.remove(f"{self.directory}/{name}")
         self._disk.sync_directory(self.directory)
+
+    def remains(self, first: Index, position: int) -> list[slice]:
+        """What else than zeros is in a segment behind its last intact entry; read once."""
+        found = self._remains.get(first)
+        if found is None:
+            found = self._remains[first] = list(remains(self.view(first), position))
+        return found
+
+    def doubt_or_none(self, found: "_Found") -> Damage | None:
+        """All that `keep_only` will cut off is looked at: a length that has rotted hides nothing."""
+        ends = {segment.first_index: segment.end_position for segment in found.segments[-1:]}
+        last = max(ends, default=NO_INDEX)
+        for first in self.firsts:
+            if first >= last and self.remains(first, ends.get(first, PAGE_BYTES)):
+                reason = f"{self.path(first)}: not empty behind entry {found.last}, and what is there is not intact"
+                return Damage(reason=reason, is_doubt=True)
+        return None
 
     def keep_only(self, found: _Found) -> Mark:
         """Make what was found durable (a killed process leaves it in the page cache only), and nothing else.
@@ -278,7 +309,7 @@ class _Files:
             try:
                 if is_last:
                     sequence = self._settle_mark(file, found)
-                    clear_tail(file, self.view(segment.first_index), segment.end_position)
+                    clear(file, self.remains(segment.first_index, segment.end_position))
                 else:
                     file.sync()
             finally:

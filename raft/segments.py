@@ -8,11 +8,12 @@ it is that long behind after a kill, one round of the writer more after a power 
 An entry is intact if its CRC is right, its index follows and its term does not fall. The first place that is not is the
 log's end. If that place is at or below the mark, durable bytes were damaged. Above it, it is the torn tail of the last
 round, whose sectors reach the disk in any order: intact entries may stand behind it, nobody was told of any of them.
+Or it is an entry that became durable after the mark, and has rotted since: nobody can tell (`damage`).
 """
 
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ CRC = struct.Struct(">I")
 MARK_POSITIONS = (SECTOR_BYTES, 2 * SECTOR_BYTES)
 FILE_BYTES_MAX = 1 << 32
 POSITION_EVERY = 64
+ZEROS = bytes(1 << 20)
 KINDS = {int(kind): kind for kind in EntryKind}
 assert FIXED.size + CRC.size <= SECTOR_BYTES
 
@@ -204,12 +206,16 @@ def scan(path: str, view: memoryview, position: int, last: tuple[Term, Index]) -
         position = follows
 
 
-def clear_tail(file: DiskFile, view: memoryview, position: int) -> None:
-    """Zero what a torn round left behind `position`, durably, so that nothing of it is ever taken for an entry."""
-    step = 1 << 20
-    zeros = bytes(step)
-    for first in range(position, len(view), step):
-        size = min(step, len(view) - first)
-        if view[first : first + size].tobytes() != zeros[:size]:
-            file.write([zeros[:size]], first)
+def remains(view: memoryview, position: int) -> Iterator[slice]:
+    """Where something else than zeros stands behind `position`; all of it is read, at some GB a second."""
+    for first in range(position, len(view), len(ZEROS)):
+        part = slice(first, min(first + len(ZEROS), len(view)))
+        if view[part].tobytes() != ZEROS[: part.stop - first]:
+            yield part
+
+
+def clear(file: DiskFile, parts: Iterable[slice]) -> None:
+    """Zero what a torn round left behind the log's end, durably, so that nothing of it is ever taken for an entry."""
+    for part in parts:
+        file.write([ZEROS[: part.stop - part.start]], part.start)
     file.sync()

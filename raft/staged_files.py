@@ -31,8 +31,9 @@ from .segments import (
     PAGE_BYTES,
     Mark,
     SegmentPlan,
-    clear_tail,
+    clear,
     read_segment_header,
+    remains,
     scan,
     segment_head,
     segment_indexes,
@@ -117,7 +118,7 @@ class StagedFiles:
         assert self._file is not None, "no segment is being filled"
         path = f"{self._directory}/{segment_name(segment.first_index)}{FETCHED_SUFFIX}"
         view = self._disk.map(path)
-        clear_tail(self._file, view, segment.end_position)
+        clear(self._file, remains(view, segment.end_position))
         self.close()
         self._read_back(facts, segment, view)
         if self._intact != (segment.last_index, segment.end_position):
@@ -171,7 +172,7 @@ def finish_install(disk: Disk, directory: str) -> bool:
     path = f"{directory}/{INSTALLING_NAME}"
     try:
         wanted = msgspec.json.decode(disk.read(path), type=list[str])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptLogError(path, f"unreadable: {error}") from error
     for name in wanted:
         if name + FETCHED_SUFFIX in names:

@@ -66,8 +66,12 @@ class Voting:
 
     def answer_pre_vote(self, sender: NodeId, request: PreVoteRequest, *, is_protected: bool) -> None:
         state = self._state
-        is_granted = request.term > state.term and not is_protected and self._may_vote_for(request)
-        state.send(sender, PreVoteResponse(request.term if is_granted else state.term, is_granted))
+        following = self._following
+        is_open = request.term > state.term and not is_protected
+        is_granted = is_open and self._may_vote_for(request)
+        is_damaged = is_open and following.is_damaged
+        term = request.term if is_granted or is_damaged else state.term
+        state.send(sender, PreVoteResponse(term, is_granted, is_granted and following.is_doubtful, is_damaged))
 
     def answer_vote(self, sender: NodeId, request: VoteRequest) -> bool:
         """Whether it is granted. Learners vote too: one may have been promoted without having heard of it."""
@@ -75,7 +79,8 @@ class Voting:
         vote = state.hard_state.vote
         is_free = vote in {None, sender} and self._following.leader is None
         if request.term < state.term or not is_free or not self._may_vote_for(request):
-            state.send(sender, VoteResponse(state.term, is_granted=False))
+            is_damaged = self._following.is_damaged
+            state.send(sender, VoteResponse(state.term, is_granted=False, is_damaged=is_damaged))
             return False
         if vote is None:
             state.vote_for(sender)
@@ -86,11 +91,12 @@ class Voting:
     def on_durable(self) -> None:
         state = self._state
         if self._held is not None and state.durable == state.hard_state:
-            state.send(self._held, VoteResponse(state.term, is_granted=True))
+            is_doubtful = self._following.is_doubtful
+            state.send(self._held, VoteResponse(state.term, is_granted=True, is_doubtful=is_doubtful))
             self._held = None
 
     def _may_vote_for(self, request: PreVoteRequest | VoteRequest) -> bool:
-        """A damaged member may have lost what is committed: it cannot say who has everything."""
+        """A damaged member has lost what it acknowledged: it cannot say who has everything."""
         tail = self._state.tail
         is_newer = (request.last_term, request.last_index) >= (tail.last_term, tail.last)
         return is_newer and not self._following.is_damaged

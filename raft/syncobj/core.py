@@ -57,7 +57,7 @@ class SyncObjCore:
             config.node_id, config.timings, log, tail, memberships, hard_state, hard_state, config.applied
         )
         self._journal = LogJournal(self._state)
-        self._engine = self.engine_type(self._state, self._journal, random, now_ms, is_damaged=config.is_damaged)
+        self._engine = self.engine_type(self._state, self._journal, random, now_ms, config)
         self._now_ms = now_ms
         self._was_late = False
         self._founding = None if config.is_configuration_logged else config.configuration
@@ -119,6 +119,10 @@ class SyncObjCore:
     @property
     def is_damaged(self) -> bool:
         return self._engine.is_damaged
+
+    @property
+    def is_doubtful(self) -> bool:
+        return self._engine.is_doubtful
 
     def progress(self) -> Sequence[MemberProgress]:
         """On the leader: how far each member is; empty elsewhere."""
@@ -440,7 +444,7 @@ def _is_covered(needed: HardState, durable: HardState) -> bool:
 def _begins_later_term(message: Message) -> bool:
     """Whether the engine itself decides what a later term in this message means."""
     if isinstance(message, PreVoteResponse):
-        return message.is_granted
+        return message.is_granted or message.is_damaged
     return isinstance(message, VoteRequest | AppendRequest | Heartbeat | InstallRequest | PreVoteRequest)
 
 

@@ -7,7 +7,7 @@ What is replaced, because stock loses acknowledged writes (`tests/raft/conforman
 - an acknowledgement says term and index, is given for durable entries only, and never for what was cut since; a leader
   takes none of another term (`_is_of_this_term`), and goes back with what it sends only after a refusal;
 - a leader counts itself only as far as its own disk is (`_own_durable`);
-- votes are a set of voters (`_is_new_vote`); a member with a damaged log neither votes nor stands until it is whole;
+- votes are a `Ballot`, and `SyncObj` counts them when they elect; a member with a damaged log does not vote nor stand;
 - an election is tried before a term is begun (pre-vote), and who hears its leader takes no part in one;
 - the members are those of the configuration entries in the log, forwards and backwards (`configure`);
 - entries leave in batches, in a window (`take_appends`); who needs what is released fetches files: no fork, no pickle.
@@ -21,7 +21,8 @@ from typing import Any
 from pysyncobj import SyncObj
 from pysyncobj.node import Node
 
-from ..core_state import CoreState
+from ..ballot import Ballot
+from ..core_state import CoreConfig, CoreState
 from ..entries import Entry
 from ..following import Install
 from ..interfaces import Index, NodeId, Term
@@ -67,7 +68,9 @@ ENGINE_MESSAGES = (
 class HardenedSyncObj(SyncObj):
     """Every call that may read the time or draw begins with `_enter`. Nothing here waits for the disk."""
 
-    def __init__(self, state: CoreState, journal: LogJournal, random: Random, now_ms: int, *, is_damaged: bool) -> None:
+    ballot_type = Ballot
+
+    def __init__(self, state: CoreState, journal: LogJournal, random: Random, now_ms: int, config: CoreConfig) -> None:
         # Set before `SyncObj.__init__`, which already asks for the time.
         self._state = state
         self._journal = journal
@@ -76,8 +79,8 @@ class HardenedSyncObj(SyncObj):
         self._node = Node(state.node_id)
         self._members: dict[Node, Progress] = {}
         self._configured = Index(-1)
-        self._votes: set[NodeId] = set()
-        self._pre_votes: set[NodeId] = set()
+        self._votes = self.ballot_type()
+        self._pre_votes: Ballot | None = None
         self._is_transfer = False
         self._ask_due_ms = 0
         self._heard_ms = -NEVER
@@ -86,7 +89,8 @@ class HardenedSyncObj(SyncObj):
         self._is_beat_due = False
         self.installing: Install | None = None
         self.has_new_install = False
-        self.is_damaged = is_damaged
+        self.is_damaged = config.is_damaged
+        self.is_doubtful = config.is_doubtful
         self.now_ms = now_ms
         self._enter(now_ms)
         super().__init__(self._node, (), library_settings(state.timings), transport=Outlet(self))
@@ -208,7 +212,8 @@ class HardenedSyncObj(SyncObj):
         """Would a majority vote for this member? Only then a term is begun. Source: Ongaro's thesis, 9.6."""
         self._postpone_election()
         self._SyncObj__raftLeader = None
-        self._pre_votes = {self._state.node_id}
+        self._pre_votes = self.ballot_type()
+        self._pre_votes.grant(self._state.node_id, is_doubtful=self.is_doubtful)
         self._ask_again()
 
     def _ask_again(self) -> None:
@@ -216,11 +221,12 @@ class HardenedSyncObj(SyncObj):
         state, tail = self._state, self._state.tail
         self._ask_due_ms = self.now_ms + state.timings.heartbeat_ms
         request: PreVoteRequest | VoteRequest
-        if self._pre_votes:
-            request, answered = PreVoteRequest(Term(state.term + 1), tail.last_term, tail.last), self._pre_votes
+        if self._pre_votes is not None:
+            request = PreVoteRequest(Term(state.term + 1), tail.last_term, tail.last)
+            answered = self._pre_votes.granted
         elif self.is_in(CANDIDATE):
             request = VoteRequest(state.term, tail.last_term, tail.last, self._is_transfer)
-            answered = self._votes
+            answered = self._votes.granted
         else:
             return
         for node in sorted(self._SyncObj__otherNodes, key=_id_of):
@@ -228,12 +234,12 @@ class HardenedSyncObj(SyncObj):
                 state.send(node.id, request)
 
     def _on_pre_vote(self, voter: NodeId, message: PreVoteResponse) -> None:
-        memberships = self._state.memberships
-        if not message.is_granted or message.term != self._state.term + 1 or not self._pre_votes:
+        ballot = self._pre_votes
+        if ballot is None or message.term != self._state.term + 1:
             return
-        self._pre_votes.add(voter)
-        if sum(node in self._pre_votes for node in memberships.voters) >= memberships.quorum:
-            self._pre_votes.clear()
+        ballot.take(voter, message)
+        if ballot.elects(self._state.memberships.voters):
+            self._pre_votes = None
             self._SyncObj__raftElectionDeadline = -1.0
             self._onTick(0.0)
 
@@ -243,7 +249,7 @@ class HardenedSyncObj(SyncObj):
         return self.is_in(LEADER) or (is_following and self.now_ms - self._heard_ms < self._state.timings.election_ms)
 
     def _may_vote_for(self, message: PreVoteRequest | VoteRequest) -> bool:
-        """A damaged member may have lost what is committed: its vote would be worth nothing."""
+        """A damaged member has lost what it acknowledged: its vote would be worth nothing."""
         tail = self._state.tail
         return not self.is_damaged and (message.last_term, message.last_index) >= (tail.last_term, tail.last)
 
@@ -276,18 +282,19 @@ class HardenedSyncObj(SyncObj):
     def _receive_about_election(self, node: Node, message: Message) -> None:
         match message:
             case PreVoteRequest():
-                is_granted = message.term > self._state.term and not self._is_protected()
-                is_granted = is_granted and self._may_vote_for(message)
-                term = message.term if is_granted else self._state.term
-                self._state.send(node.id, PreVoteResponse(term, is_granted))
+                is_open = message.term > self._state.term and not self._is_protected()
+                is_granted, is_damaged = is_open and self._may_vote_for(message), is_open and self.is_damaged
+                term = message.term if is_granted or is_damaged else self._state.term
+                is_doubtful = is_granted and self.is_doubtful
+                self._state.send(node.id, PreVoteResponse(term, is_granted, is_doubtful, is_damaged))
             case PreVoteResponse():
                 self._on_pre_vote(node.id, message)
             case VoteRequest():
                 self._on_vote_request(node, message)
             case VoteResponse():
-                if message.is_granted and message.term == self._state.term and self._is_new_vote(node.id):
-                    self._votes.add(node.id)
-                    self._SyncObj__onMessageReceived(node, {"type": "response_vote", "term": message.term})
+                if message.term == self._state.term and self.is_in(CANDIDATE):
+                    self._votes.take(node.id, message)
+                    self._win_if_elected()
             case TimeoutNow():
                 if self.may_stand() and message.term == self._state.term and self.is_in(FOLLOWER):
                     self._is_transfer = True
@@ -301,16 +308,24 @@ class HardenedSyncObj(SyncObj):
         if message.term < state.term:
             state.send(node.id, VoteResponse(state.term, is_granted=False))
         elif message.term == state.term and state.hard_state.vote == node.id and not self.is_in(LEADER):
-            state.send(node.id, VoteResponse(state.term, is_granted=True))  # `SyncObj` would say it only once
-        elif self.is_damaged or (message.term > state.term and self._is_protected() and not message.is_transfer):
+            # `SyncObj` would say it only once.
+            state.send(node.id, VoteResponse(state.term, is_granted=True, is_doubtful=self.is_doubtful))
+        elif message.term > state.term and self._is_protected() and not message.is_transfer:
             pass
+        elif self.is_damaged:
+            state.send(node.id, VoteResponse(message.term, is_granted=False, is_damaged=True))
         else:  # learners vote, too: one may have been promoted without having heard of it
             wanted = {"type": "request_vote", "term": message.term}
             last = {"last_log_index": message.last_index, "last_log_term": message.last_term}
             self._SyncObj__onMessageReceived(node, wanted | last)
 
-    def _is_new_vote(self, voter: NodeId) -> bool:
-        return voter in self._state.memberships.voters and voter not in self._votes
+    def _win_if_elected(self) -> None:
+        """`SyncObj`, which counts each vote in full and its own first, hears of the others' when they elect."""
+        voters = self._state.memberships.voters
+        if self._votes.elects(voters):
+            for voter in sorted(self._votes.granted.intersection(voters) - {self._state.node_id}):
+                vote = {"type": "response_vote", "term": self._state.term}
+                self._SyncObj__onMessageReceived(Node(voter), vote)
 
     def _on_append_request(self, node: Node, message: AppendRequest) -> None:
         state = self._state
@@ -340,7 +355,7 @@ class HardenedSyncObj(SyncObj):
             return False
         assert not (self.is_in(LEADER) and message.term == state.term), f"a second leader in term {state.term}"
         self._heard_ms = self.now_ms
-        self._pre_votes.clear()
+        self._pre_votes = None
         if message.term > state.term:
             self._SyncObj__setCurrentTerm(message.term, None)
         # Without a place for entries `SyncObj` takes over leader, term and commit index, and leaves the log alone.
@@ -386,8 +401,13 @@ class HardenedSyncObj(SyncObj):
         state = self._state
         index = min(self._verified, self._own_durable())
         state.send(leader.id, AppendResponse(state.term, False, index, 0))
-        if self.is_damaged and 0 < self._leader_committed <= index:
-            self.is_damaged = state.tail.term(self._leader_committed) != state.term
+        if 0 < self._leader_committed <= index:
+            self._heal_by(self._leader_committed)
+
+    def _heal_by(self, committed: Index) -> None:
+        """A leader's commit index of its own term stands behind all that was committed before that term."""
+        if (self.is_damaged or self.is_doubtful) and self._state.tail.term(committed) == self._state.term:
+            self.is_damaged = self.is_doubtful = False
 
     def _forget_verified(self) -> None:
         """Of the log of the leader that comes, only what is committed is known to be the same."""
@@ -461,7 +481,8 @@ class HardenedSyncObj(SyncObj):
                 last_term, last = Term(message["last_log_term"]), Index(message["last_log_index"])
                 self._state.send(to, VoteRequest(self._state.term, last_term, last, self._is_transfer))
             case "response_vote":
-                self._state.send(to, VoteResponse(Term(message["term"]), is_granted=True))
+                vote = VoteResponse(Term(message["term"]), is_granted=True, is_doubtful=self.is_doubtful)
+                self._state.send(to, vote)
             case other:
                 raise AssertionError(f"{other} is never sent")
 
@@ -517,6 +538,8 @@ class HardenedSyncObj(SyncObj):
             matches = sorted(member.match for member in self._members.values() if member.is_voter)
             committed = min(committed, matches[(len(matches) - 1) // 2])
         state.commit_to(committed)
+        if self.is_in(LEADER):
+            self._heal_by(committed)
         if self.is_in(LEADER) and not state.memberships.is_voter and state.memberships.index <= state.committed:
             self._hand_over_for_good()
 
@@ -539,8 +562,9 @@ class HardenedSyncObj(SyncObj):
 
     def _SyncObj__setCurrentTerm(self, term: int, votedForNodeId: NodeId | None) -> None:  # noqa: N802, N803 - its name
         if term != self._state.term:
-            self._votes.clear()
-            self._pre_votes.clear()
+            self._votes, self._pre_votes = self.ballot_type(), None
+            if votedForNodeId == self._state.node_id:
+                self._votes.grant(self._state.node_id, is_doubtful=self.is_doubtful)
             self._forget_verified()
         super()._SyncObj__setCurrentTerm(term, votedForNodeId)
 

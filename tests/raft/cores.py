@@ -86,6 +86,7 @@ def one(
     term: int = 0,
     applied: int = 0,
     is_damaged: bool = False,
+    is_doubtful: bool = False,
     is_logged: bool = False,
     first_index: int = 1,
     timings: Timings | None = None,
@@ -102,6 +103,7 @@ def one(
         configuration_index=Index(index),
         configuration_before=before,
         is_damaged=is_damaged,
+        is_doubtful=is_doubtful,
         campaigns_at_once=is_preferred,
         timings=timings or Timings(),
     )

@@ -69,9 +69,9 @@ def append_requests(draw: st.DrawFn) -> AppendRequest:
 messages = st.one_of(
     append_requests(),
     st.builds(PreVoteRequest, terms, terms, indexes),
-    st.builds(PreVoteResponse, terms, st.booleans()),
+    st.builds(PreVoteResponse, terms, st.booleans(), st.booleans(), st.booleans()),
     st.builds(VoteRequest, terms, terms, indexes, st.booleans()),
-    st.builds(VoteResponse, terms, st.booleans()),
+    st.builds(VoteResponse, terms, st.booleans(), st.booleans(), st.booleans()),
     st.builds(AppendResponse, terms, st.booleans(), indexes, numbers, indexes, terms),
     st.builds(TimeoutNow, terms),
     st.builds(ReadRequest, terms, numbers),
@@ -113,9 +113,9 @@ def test_every_message_has_bytes() -> None:
     ("message", "kind", "expected"),
     [
         (PreVoteRequest(Term(3), Term(2), Index(9)), 1, "0000000000000003 0000000000000002 0000000000000009"),
-        (PreVoteResponse(Term(3), True), 2, "0000000000000003 01"),
+        (PreVoteResponse(Term(3), True, True), 2, "0000000000000003 01 01 00"),
         (VoteRequest(Term(3), Term(2), Index(9), True), 3, "0000000000000003 0000000000000002 0000000000000009 01"),
-        (VoteResponse(Term(3), False), 4, "0000000000000003 00"),
+        (VoteResponse(Term(3), False, False, True), 4, "0000000000000003 00 00 01"),
         (
             AppendResponse(Term(3), True, Index(9), 7, Index(5), Term(2)),
             6,

@@ -118,7 +118,7 @@ class _History:
             node = rng.choice(sorted(world.members))
             world.crash(node)
             self.down.add(node)
-            is_only_damage = not any(disk.is_damaged for disk in world.disks.values())
+            is_only_damage = not any(disk.is_rotten for disk in world.disks.values())
             if is_only_damage and rng.random() < self.faults.damage:
                 world.damage(node)
         if self.down and rng.random() < 8 * self.faults.crash:

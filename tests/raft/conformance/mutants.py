@@ -1,9 +1,12 @@
 """`HardenedSyncObj` with one of its precautions taken away: each must be noticed by what is checked here."""
 
+from collections.abc import Collection
+
+from raft.ballot import Ballot
 from raft.entries import Entry
 from raft.hard_state import HardState
 from raft.interfaces import Index, NodeId, Term
-from raft.messages import AppendRequest, AppendResponse
+from raft.messages import AppendRequest, AppendResponse, PreVoteResponse, VoteResponse
 from raft.syncobj.barriers import Asked, Barriers
 from raft.syncobj.core import SyncObjCore
 from raft.syncobj.hardened import LEADER, HardenedSyncObj
@@ -33,9 +36,19 @@ class AcknowledgesUndurable(HardenedSyncObj):
         return super()._own_durable() if self.is_in(LEADER) else self._state.tail.last
 
 
+class CountingBallot(Ballot):
+    count = 0
+
+    def take(self, voter: NodeId, response: PreVoteResponse | VoteResponse) -> None:
+        super().take(voter, response)
+        self.count += response.is_granted
+
+    def elects(self, voters: Collection[NodeId]) -> bool:
+        return 1 + self.count > len(voters) // 2
+
+
 class CountsVotesTwice(HardenedSyncObj):
-    def _is_new_vote(self, voter: NodeId) -> bool:
-        return True
+    ballot_type = CountingBallot
 
 
 class BelievesCommitIndex(HardenedSyncObj):

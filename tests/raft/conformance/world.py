@@ -114,6 +114,8 @@ class MemoryDisk:
     entries: list[Entry] = field(default_factory=list)
     jobs: deque[Job] = field(default_factory=deque)
     is_damaged: bool = False
+    is_doubtful: bool = False
+    is_rotten: bool = False
 
     def do_next(self) -> Job:
         job = self.jobs.popleft()
@@ -132,6 +134,8 @@ class MemoryDisk:
     def crash(self, rng: random.Random) -> None:
         for _ in range(rng.randrange(len(self.jobs) + 1)):
             self.do_next()
+        if any(isinstance(job, Entry) for job in self.jobs) and not self.is_damaged and rng.random() < 0.5:
+            self.is_doubtful = True  # the torn rest of it
         self.jobs.clear()
 
 
@@ -156,6 +160,7 @@ class Member:
             configuration_before=decoded[-2] if len(decoded) > 1 else founding,
             campaigns_at_once=node == 1 and not disk.entries,
             is_damaged=disk.is_damaged,
+            is_doubtful=disk.is_doubtful,
             timings=TIMINGS,
         )
         rng = random.Random(world.rng.getrandbits(32))
@@ -177,8 +182,8 @@ class Member:
             self._apply()
         for outgoing in core.take_messages():
             self.world.send(self.node, outgoing.to, outgoing.message)
-        if self.disk.is_damaged and not core.is_damaged:
-            self.disk.is_damaged = False
+        if not (core.is_damaged or core.is_doubtful):
+            self.disk.is_damaged = self.disk.is_doubtful = self.disk.is_rotten = False
 
     committed = 0
 
@@ -303,11 +308,13 @@ class World:
                 self.members[other].drive()
 
     def damage(self, node: int) -> None:
-        """Of a member that is down: an end of its durable log is unreadable, and it knows that."""
+        """Of a member that is down: an end of its durable log is unreadable, and it knows that, or is in doubt."""
         disk = self.disks[node]
         if disk.entries:
             del disk.entries[self.rng.randrange(len(disk.entries)) :]
-            disk.is_damaged = True
+            disk.is_rotten = True
+            disk.is_damaged = self.rng.random() < 0.5
+            disk.is_doubtful = not disk.is_damaged
 
     def cut(self, one: int, other: int) -> None:
         del self.queues[one, other], self.queues[other, one]

@@ -119,10 +119,15 @@ class Truth:
             raise ViolationError(f"node {member.node_id} tells node {to} of a vote that is not durable")
 
     def on_damaged(self, member: Member) -> None:
-        self.decided_at_damage[member.node_id] = self.last_decided
+        """Called before it loses anything: what it has of what was decided must be there when it calls itself whole."""
+        log = member.disk.log
+        index = min(self.last_decided, log.last_index)
+        while index >= log.first_index and log.term(Index(index)) != self.decided[index][0]:
+            index -= 1
+        self.decided_at_damage[member.node_id] = max(index, self.decided_at_damage.get(member.node_id, 0))
 
     def on_healed(self, member: Member) -> None:
-        index, log = self.decided_at_damage[member.node_id], member.disk.log
+        index, log = self.decided_at_damage.pop(member.node_id), member.disk.log
         if index > log.last_index or (index >= log.first_index and log.term(index) != self.decided[index][0]):
             raise ViolationError(f"node {member.node_id} is healed without {index}: {log.last_index}")
 

@@ -29,18 +29,68 @@ def crash_of_all(world: "World") -> bool:
 
 
 def damage(world: "World") -> bool:
-    """A member loses the end of its durable log; one at a time, and never without two others that are whole."""
+    """A member loses the end of its durable log, and knows it."""
     member = world.any_member()
-    core = member.core
-    voters = core.configuration.voters if core is not None and core.configuration is not None else ()
-    if core is None or len(voters) < 3 or any(other.disk.is_damaged for other in world.members.values()):
+    if not may_rot(world, member):
         return False
     world.crash(member, world.random.randrange(20, 400))
+    world.truth.on_damaged(member)
     disk = member.disk
     last = disk.log.last_index
-    disk.log.cut(max(disk.checkpoint, disk.log.first_index - 1, last - world.random.randrange(6)))
-    disk.is_damaged = True
-    world.truth.on_damaged(member)
+    disk.lose(max(disk.checkpoint, disk.log.first_index - 1, last - world.random.randrange(6)))
+    disk.is_damaged, disk.is_doubtful = True, False
+    return True
+
+
+def rot(world: "World") -> bool:
+    return wither(world, world.any_leader_or_member(), world.random.randrange(20, 400))
+
+
+def may_rot(world: "World", member: Member) -> bool:
+    """One disk at a time, and never without two others that are whole, whatever members anybody knows of."""
+    configurations = [one.core.configuration for one in world.members.values() if one.core is not None]
+    is_small = any(found is not None and len(found.voters) < 3 for found in configurations)
+    is_known = member.core is not None and member.core.configuration is not None
+    return is_known and not is_small and not any(other.disk.is_rotten for other in world.members.values())
+
+
+def wither(world: "World", member: Member, for_ms: int) -> bool:
+    """What a member made durable last, and has not marked yet, rots: it takes that for a torn write."""
+    if not may_rot(world, member):
+        return False
+    world.crash(member, for_ms)
+    disk = member.disk
+    floor = max(disk.checkpoint, disk.log.first_index - 1, disk.marked)
+    if floor < disk.log.last_index:
+        world.truth.on_damaged(member)
+        disk.lose(world.random.randrange(floor, disk.log.last_index))
+        disk.is_doubtful = True
+        world.counts["rotten"] += 1
+    return True
+
+
+def forget(world: "World") -> bool:
+    """Just a majority has what a leader commits; one of it forgets that, and the others of it fall."""
+    leaders = [member for member in world.members.values() if member.leads]
+    if not leaders or len(world.members) < 3:
+        return False
+    leader = world.random.choice(leaders)
+    rest = [number for number in world.members if number != leader.node_id]
+    world.random.shuffle(rest)
+    beside = rest[: len(world.members) // 2]
+    for number in rest[len(beside) :]:
+        for other in (leader.node_id, *beside):
+            cut_both_ways(world, number, other, 60, tells=False)
+    victim, *others = beside
+    back_ms = world.random.randrange(3, 30)
+    world.later(1, lambda: world.propose(leader, 3) if leader.leads else None)
+    world.later(world.random.randrange(20, 45), lambda: wither(world, world.members[victim], back_ms) and None)
+    if world.random.random() < 0.5:
+        again_ms = 60 + back_ms + world.random.randrange(200)
+        world.later(again_ms, lambda: blink(world, world.members[victim]) and None)
+    for number in (leader.node_id, *others):
+        fallen = world.members[number]
+        world.later(50, lambda fallen=fallen: world.crash(fallen, 2_000) if fallen.core is not None else None)
     return True
 
 
@@ -240,8 +290,8 @@ def late(world: "World") -> bool:
     return True
 
 
-def blink(world: "World") -> bool:
-    member = world.any_member()
+def blink(world: "World", member: Member | None = None) -> bool:
+    member = member or world.any_member()
     if member.core is None or member.leads:
         return False
     world.crash(member, 3)
@@ -324,8 +374,9 @@ def hurt(world: "World") -> bool:
 FAULTS: dict[str, Callable[["World"], bool]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
-        crash, crash_of_all, damage, isolate, split, one_way, loss, duplication, delay, slow_disk, slow_apply, pause,
-        clock_jump, transfer, change, release, spurious_link, duel, late, tails, hurt, partial, echo, fall_behind,
+        crash, crash_of_all, damage, rot, forget, isolate, split, one_way, loss, duplication, delay, slow_disk,
+        slow_apply, pause, clock_jump, transfer, change, release, spurious_link, duel, late, tails, hurt, partial, echo,
+        fall_behind,
     )
 }  # fmt: skip
 
@@ -335,6 +386,7 @@ THEMES: dict[str, tuple[str, ...]] = {
     "late": ("late", "transfer", "isolate", "duel"),
     "tails": ("tails", "duel", "crash"),
     "damage": ("hurt", "isolate", "release"),
+    "doubt": ("forget", "crash of all", "rot"),
     "members": ("change", "crash", "isolate", "tails"),
     "installs": ("fall behind", "crash", "change", "delay"),
     "echoes": ("echo", "delay", "duel"),

@@ -1,5 +1,6 @@
 """A core with what a shell gives it: a log, a disk with one writer, and a state machine that only counts."""
 
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -12,6 +13,8 @@ from raft.following import Install
 from raft.hard_state import NOTHING, HardState
 from raft.interfaces import Index, NodeId, Role, Term
 from raft.ready import Ready
+
+MARK_MS = 50
 
 
 class SimLog:
@@ -81,10 +84,29 @@ class Disk:
     base: Configuration | None = None
     is_base_logged: bool = False
     is_damaged: bool = False
+    is_doubtful: bool = False
+    is_rotten: bool = False  # it has lost what was durable, whatever it knows of that
+    marked: int = 0  # what the durable mark says
+    recent: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
+
+    def note_durable(self, now_ms: int) -> None:
+        """The mark follows some ms later."""
+        self.recent.append((now_ms + MARK_MS, self.log.last_index))
+        while self.recent[0][0] <= now_ms:
+            self.marked = self.recent.popleft()[1]
+
+    def lose(self, to_index: int) -> None:
+        """Rot: the log ends there."""
+        self.log.cut(to_index)
+        self.marked = min(self.marked, to_index)
+        self.recent.clear()
+        self.is_rotten = True
 
     def write(self, write: Write) -> None:
         if write.cut_to is not None:
             self.log.cut(write.cut_to)
+            self.marked = min(self.marked, write.cut_to)
+            self.recent.clear()
         if write.entries:
             self.log.append(write.entries)
 
@@ -143,6 +165,7 @@ class Member:
             configuration_before=found[-2][1] if len(found) > 1 else None,
             campaigns_at_once=campaigns_at_once,
             is_damaged=disk.is_damaged,
+            is_doubtful=disk.is_doubtful,
             timings=self.timings,
         )
         self.core = RaftCore(config, self.log, disk.hard_state, self.random, now_ms + self.skew_ms)
@@ -173,10 +196,17 @@ class Member:
         if kept < len(steps) and isinstance(step := steps[kept], Write) and kept == len(steps) - 1:
             part = step.entries[: self.random.randrange(len(step.entries) + 1)]
             self.disk.write(Write(None, step.cut_to, part, 0))
+        is_torn = any(isinstance(step, Write) and step.entries for step in steps[kept:])
+        if is_torn and not self.disk.is_damaged and not self._is_alone and self.random.random() < 0.6:
+            self.disk.is_doubtful = True
         self.core = None
         self.waiting, self.writing = [], []
         self.reads.clear()
         self.installing = None
+
+    @property
+    def _is_alone(self) -> bool:
+        return self.configuration is not None and self.configuration.voters == (self.peer,)
 
     def configuration_at(self, index: int) -> Configuration | None:
         """The one in force at a committed entry that the log still has."""

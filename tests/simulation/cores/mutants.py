@@ -1,15 +1,17 @@
 """Planted bugs. Each must be found by the simulator within `seeds_max` histories; the suite tries it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
+from raft.ballot import Ballot
 from raft.candidacy import Candidacy
 from raft.configuration import Configuration
 from raft.core import RaftCore
 from raft.following import Following
-from raft.interfaces import Index
+from raft.interfaces import Index, NodeId
 from raft.leadership import Leadership
 from raft.memberships import Memberships
 from raft.messages import AppendRequest, AppendResponse, Heartbeat, HeartbeatResponse, VoteResponse
@@ -292,14 +294,17 @@ def counts_itself_after_its_removal() -> Iterator[None]:
 
 @mutant(400, theme="splits")
 def counts_a_vote_twice() -> Iterator[None]:
-    def on_granted(self: Candidacy, voter: int) -> None:
-        self._granted.add(voter)
-        self._votes = getattr(self, "_votes", 0) + 1
+    original = Ballot.grant
 
-    def is_won(self: Candidacy) -> bool:
-        return getattr(self, "_votes", 0) >= self._state.memberships.quorum
+    def grant(self: Ballot, voter: NodeId, *, is_doubtful: bool) -> None:
+        original(self, voter, is_doubtful=is_doubtful)
+        votes[self] = votes.get(self, 0) + 1
 
-    with replaced(Candidacy, "on_granted", on_granted), replaced(Candidacy, "is_won", property(is_won)):
+    def elects(self: Ballot, voters: Sequence[NodeId]) -> bool:
+        return votes.get(self, 0) > len(voters) // 2
+
+    votes: WeakKeyDictionary[Ballot, int] = WeakKeyDictionary()
+    with replaced(Ballot, "grant", grant), replaced(Ballot, "elects", elects):
         yield
 
 
@@ -367,6 +372,57 @@ def damaged_members_heal_too_early() -> Iterator[None]:
         self.is_damaged = False
 
     with replaced(Following, "on_append_request", on_append_request):
+        yield
+
+
+@mutant(300, theme="doubt")
+def doubtful_members_vote_as_if_they_were_whole() -> Iterator[None]:
+    def set_doubtful(self: Following, is_doubtful: bool) -> None:
+        """Forgotten at once."""
+
+    with patch.object(Following, "is_doubtful", property(lambda _self: False, set_doubtful), create=True):
+        yield
+
+
+@mutant(300, theme="doubt")
+def counts_doubtful_votes_in_full() -> Iterator[None]:
+    def elects(self: Ballot, voters: Sequence[NodeId]) -> bool:
+        return sum(node in self.granted for node in voters) > len(voters) // 2
+
+    with replaced(Ballot, "elects", elects):
+        yield
+
+
+@mutant(1000, theme="doubt")
+def a_doubtful_candidate_counts_itself_in_full() -> Iterator[None]:
+    def votes_for_itself(self: Candidacy) -> None:
+        self._ballot.grant(self._state.node_id, is_doubtful=False)
+
+    with replaced(Candidacy, "votes_for_itself", votes_for_itself):
+        yield
+
+
+@mutant(600, theme="doubt")
+def forgets_its_doubt_at_the_second_start() -> Iterator[None]:
+    original = Member.start
+
+    def start(self: Member, now_ms: int, *, campaigns_at_once: bool = False) -> RaftCore:
+        core = original(self, now_ms, campaigns_at_once=campaigns_at_once)
+        self.disk.is_doubtful = False
+        return core
+
+    with replaced(Member, "start", start):
+        yield
+
+
+@mutant(300, theme="doubt")
+def doubt_ends_with_any_commit_index() -> Iterator[None]:
+    """Also with one of an older term, which says nothing of what was decided since."""
+
+    def heal_by(self: Following, _index: Index) -> None:
+        self.is_damaged = self.is_doubtful = False
+
+    with replaced(Following, "_heal_by", heal_by):
         yield
 
 

@@ -206,10 +206,11 @@ class World:
         member.configuration = core.configuration
         for outgoing in core.take_messages():
             self._send(member, outgoing.to, outgoing.message)
-        if member.disk.is_damaged and not core.is_damaged:
-            member.disk.is_damaged = False
+        disk = member.disk
+        if (disk.is_damaged or disk.is_doubtful) and not (core.is_damaged or core.is_doubtful):
+            self.counts["healed" if disk.is_damaged else "doubt ended"] += 1
+            disk.is_damaged = disk.is_doubtful = disk.is_rotten = False
             self.truth.on_healed(member)
-            self.counts["healed"] += 1
 
     def _see_committed(self, member: Member) -> None:
         core = member.core
@@ -272,6 +273,7 @@ class World:
         for write in writes:
             if write.entries and write.cuts == member.cuts:
                 last = write.entries[-1]
+        member.disk.note_durable(self.now_ms)
         if last is not None:
             core.on_persisted(last.term, last.index)
         if member.waiting:
@@ -303,6 +305,8 @@ class World:
         disk.base = source.disk.base
         disk.is_base_logged = True
         disk.checkpoint = disk.log.first_index - 1
+        disk.marked = disk.log.last_index
+        disk.recent.clear()
         # The core holds this very object as its view.
         log, copy = member.log, disk.log
         log.first_index, log.base_term, log.held = copy.first_index, copy.base_term, list(copy.held)
@@ -420,6 +424,8 @@ class World:
 
     def crash(self, member: Member, for_ms: int) -> None:
         member.crash()
+        if member.disk.is_doubtful:
+            self.truth.on_damaged(member)
         if self.random.random() < 0.6:
             for number in self.members:
                 if number != member.node_id:
@@ -436,7 +442,8 @@ class World:
         member.paused_until_ms = 0
         self.truth.on_durable(member, member.disk.log.held)
         member.start(self.now_ms)
-        if member.disk.is_damaged:
+        if member.disk.is_damaged or member.disk.is_doubtful:
+            self.counts["starts in doubt"] += member.disk.is_doubtful
             member.fresh_since = member.incarnation
         if self.random.random() < 0.5:
             for number in self.members:
@@ -525,6 +532,6 @@ class World:
                 lines.append(
                     f"{member.node_id}: {core.role.value} term {core.term} last {core.last_index} committed "
                     f"{core.committed} applied {member.applied} voters {voters} at {core.configuration_index} "
-                    f"damaged {core.is_damaged} leader {core.leader_or_none}"
+                    f"damaged {core.is_damaged} doubtful {core.is_doubtful} leader {core.leader_or_none}"
                 )
         return "\n".join(lines)
