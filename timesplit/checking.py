@@ -1,4 +1,7 @@
-"""Verifying a data directory that nobody serves: every log, and the runs that the catalog knows. Changes nothing."""
+"""Verifying a data directory that nobody serves: every log, and the runs that the catalog knows.
+
+Changes nothing, but for the notes of doubt that `accept_torn_tails` takes away.
+"""
 
 import fcntl
 import os
@@ -9,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from raft.check import Finding, GroupReport, check_group
+from raft.damage import accept_doubt
 from raft.disk import LocalDisk
 from raft.errors import DataDirectoryError as RaftDirectoryError
 from raft.interfaces import GroupId
@@ -53,13 +57,27 @@ def check_directory(path: Path) -> DirectoryReport:
             os.close(lock)
 
 
-def _lock_or_none(path: Path) -> int | None:
+def accept_torn_tails(path: Path) -> list[int]:
+    """Take the notes of doubt out of a data directory; returns the numbers of the shards that had one.
+
+    Blocks. Raises: DataDirectoryError (in use), OSError.
+    """
+    lock = _lock_or_none(path / LOCK_NAME, fcntl.LOCK_EX)
+    try:
+        folders = _numbered(path / "shards")
+        return [int(folder.name) for folder in folders if accept_doubt(LocalDisk(), str(folder))]
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock_or_none(path: Path, kind: int = fcntl.LOCK_SH) -> int | None:
     """A copy may have no lock file; then nobody serves it."""
     if not path.exists():
         return None
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
         raise DataDirectoryError(f"{path}: another process serves this directory: stop it, or check a copy") from error

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import timesplit
+from raft.damage import Damage
 from timesplit.cli import main
 from timesplit.settings import Settings
 
@@ -170,3 +172,29 @@ def test_what_is_no_data_directory_is_said(tmp_path: Path, check: Check) -> None
     refused = check(tmp_path)
     assert (refused.code, "no data directory" in refused.err) == (3, True)
     assert check(tmp_path / "nowhere").code == 2
+
+
+def test_doubt_is_shown_and_an_operator_ends_it(data: Path, check: Check) -> None:
+    note = data / "shards" / "1" / "damaged"
+    note.write_bytes(msgspec.json.encode(Damage(reason="a torn write", is_doubt=True)))
+    shown = json.loads(check(data, "--json").out)
+    assert {group["group"]: group["is_doubtful"] for group in shown["groups"]}[1]
+    assert not shown["is_damaged"]
+    assert note.exists(), "looking changes nothing"
+    accepted = check(data, "--accept-torn-tails", "--json")
+    assert accepted.code == 0
+    assert "shard 1: its torn tail is accepted" in accepted.err
+    assert not any(group["is_doubtful"] for group in json.loads(accepted.out)["groups"])
+    assert not note.exists()
+
+
+def test_damage_is_not_accepted_as_a_torn_tail(data: Path, check: Check) -> None:
+    note = data / "shards" / "1" / "damaged"
+    note.write_bytes(msgspec.json.encode(Damage(reason="entry 5")))
+    assert check(data, "--accept-torn-tails").code == 3
+    assert note.exists()
+
+
+def test_nothing_is_accepted_in_a_directory_in_use(tmp_path: Path, check: Check) -> None:
+    with timesplit.open(tmp_path / "data"):
+        assert check(tmp_path / "data", "--accept-torn-tails").code == 3

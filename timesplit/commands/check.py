@@ -1,9 +1,10 @@
-"""`timesplit check`: verify the data directory of a stopped node, without changing it."""
+"""`timesplit check`: verify the data directory of a stopped node; all it may change is what it doubts."""
 
 from pathlib import Path
 
 import click
 
+from timesplit import checking
 from timesplit.checking import DirectoryReport, check_directory
 from timesplit.errors import EXIT_DATA
 
@@ -13,8 +14,17 @@ from .asking import show_json, show_table
 @click.command(name="check")
 @click.argument("data_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "is_json", is_flag=True, help="Print JSON instead of tables.")
-def command(data_dir: Path, *, is_json: bool) -> int:
+@click.option(
+    "--accept-torn-tails",
+    is_flag=True,
+    help="First forget all doubt: what starts have cut off counts as never acknowledged. Only for shards that find no "
+    "leader because a node is lost for good; records of the last moment before the crash may be lost with it.",
+)
+def command(data_dir: Path, *, is_json: bool, accept_torn_tails: bool) -> int:
     """Read every byte of a data directory that no node serves: 0 it is whole, 3 it is damaged."""
+    if accept_torn_tails:
+        for shard in checking.accept_torn_tails(data_dir):
+            click.echo(f"shard {shard}: its torn tail is accepted", err=True)
     report = check_directory(data_dir)
     if is_json:
         show_json(_as_json(data_dir, report))
@@ -54,6 +64,7 @@ def _groups(report: DirectoryReport) -> list[dict[str, object]]:
             "entry_bytes": group.entry_bytes,
             "checkpoint": None if group.checkpoint is None else group.checkpoint.facts.applied,
             "is_damaged": group.is_damaged,
+            "is_doubtful": group.is_doubtful,
         }
         for group in report.groups
     ]
