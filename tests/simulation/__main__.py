@@ -1,19 +1,25 @@
 """`python -m tests.simulation`: run seeds, replay one, or hunt the planted bugs.
 
---seeds 100 [--first 0] [--engine seeded|trio|both]    new histories; clean ones go into the ledger
+--seeds 100 [--first 0] [--engine seeded|trio|both]    these histories; clean ones go into the ledger
+--new [--for-s 12] [--no-ledger]                       seeds of this commit, that nobody has run, for so long (CI)
 --seed 17 [--engine trio]                              replay one and print its trace
 --mutants [--only words]                               after how many seeds each planted bug is found
 """
 
 import argparse
+import json
+import multiprocessing
 import sys
 import time
 from dataclasses import asdict
 
 from .engines import ENGINES
-from .ledger import Tally, append
+from .ledger import Tally, append, new_first_seed
 from .mutants import MUTANTS, hunt
 from .run import Outcome, simulate
+
+NEW_SEEDS_MAX = 1_000
+NEW_S = 12.0
 
 
 def main() -> int:
@@ -24,6 +30,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--mutants", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--new", action="store_true")
+    parser.add_argument("--for-s", type=float, default=float("inf"))
     parser.add_argument("--no-ledger", action="store_true")
     asked = parser.parse_args()
     engines = list(ENGINES) if asked.engine == "both" else [asked.engine]
@@ -31,15 +39,26 @@ def main() -> int:
         return _replay(asked.seed, engines[0])
     if asked.mutants:
         return _hunt_all(asked.only, engines[0])
-    return max(_run(engine, asked.first, asked.seeds, is_kept=not asked.no_ledger) for engine in engines)
+    first = new_first_seed() if asked.new else asked.first
+    count = NEW_SEEDS_MAX if asked.new else asked.seeds
+    if asked.new and asked.for_s == float("inf"):
+        asked.for_s = NEW_S
+    work = [(engine, first, count, asked.for_s, not asked.no_ledger) for engine in engines]
+    # Side by side, each in a process of its own: the engines have nothing to do with each other.
+    with multiprocessing.get_context("fork").Pool(len(work)) as pool:
+        return max(pool.starmap(_run, work))
 
 
-def _run(engine: str, first: int, count: int, *, is_kept: bool) -> int:
-    """Stops at nothing: each seed that is not clean is printed, with what was found."""
+def _run(engine: str, first: int, count: int, for_s: float, is_kept: bool) -> int:
+    """Stops at nothing but the time: each seed that is not clean is printed, with what was found."""
     started = time.perf_counter()
-    bad = 0
+    done = bad = 0
     tally = Tally(engine, first)
+    tallies = [tally]
     for seed in range(first, first + count):
+        if time.perf_counter() - started >= for_s:
+            break
+        done += 1
         outcome = simulate(seed, engine)
         if outcome.is_clean:
             tally.add(outcome)
@@ -49,13 +68,19 @@ def _run(engine: str, first: int, count: int, *, is_kept: bool) -> int:
             if is_kept:
                 append(tally)
             tally = Tally(engine, seed + 1)
+            tallies.append(tally)
     if is_kept:
         append(tally)
     elapsed = time.perf_counter() - started
-    print(f"{engine}: {count} histories from seed {first}, {bad} not clean, {count / elapsed:.2f} a second")
-    print(f"  {tally.virtual_s:.0f} virtual seconds in {tally.cpu_s:.0f} s of CPU since the last problem")
-    print(f"  {dict(sorted(tally.counts.items()))}")
-    print(f"  {dict(sorted(tally.figures.items()))}")
+    lines = [
+        f"{engine}: {done} histories from seed {first}, {bad} not clean, {done / elapsed:.2f} a second",
+        f"  {tally.virtual_s:.0f} virtual seconds in {tally.cpu_s:.0f} s of CPU since the last problem",
+        f"  {dict(sorted(tally.counts.items()))}",
+        f"  {dict(sorted(tally.figures.items()))}",
+    ]
+    if not is_kept:
+        lines += [f"  for the ledger: {json.dumps(one.row())}" for one in tallies if one.history_count]
+    print("\n".join(lines), flush=True)
     return int(bad > 0)
 
 

@@ -17,7 +17,6 @@ from gateway.wire.messages.offset_commit import (
 )
 from gateway.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchRequestTopic
 from gateway.wire.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
-from sharding.catalog import ShardRecord
 from sharding.errors import ShardingError
 from sharding.node import Node
 from store.batches import Producer as ProducerStamp
@@ -92,17 +91,11 @@ class Mover(Workload):
             return bool(await node.grow(REPLICAS_MAX))
         replicas = list(record.replicas)
         outside = sorted(catalog.nodes.keys() - {*replicas})
-        if outside and not _has_part_of_stream(node, record):
+        if outside:
             replicas[random.randrange(len(replicas))] = random.choice(outside)
         random.shuffle(replicas)  # another one is preferred to lead
         await node.want_replicas(record.shard_id, replicas)
         return True
-
-
-def _has_part_of_stream(node: Node, record: ShardRecord) -> bool:
-    """Shards of one stream stay together, and are moved one by one."""
-    streams = [topic for topic in node.catalog.topics.values() if "schema" in topic.configs]
-    return any(record.shard_id in topic.shards and len({*topic.shards}) > 1 for topic in streams)
 
 
 class Recreator(Workload):

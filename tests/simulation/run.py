@@ -74,7 +74,7 @@ def simulate(
     if not _FROZEN:
         _FROZEN.append(True)
         gc.collect()
-        gc.freeze()  # modules and the like stay; only what a history leaves behind is looked through
+    gc.freeze()  # modules and the like stay; only what this history leaves behind is looked through
     gc.disable()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
