@@ -17,8 +17,9 @@ A frame of class raft says its group and its kind (`peers`); what follows is the
     12 Heartbeat        of many groups: rows of u16 group, q term, q committed, q round
     13 HeartbeatResponse  of many groups: rows of u16 group, q term, q round
     14 Removed          q term, q index
+    15 Heartbeat        as 12, of groups that rest (`resting`); answered by 13
 
-Kinds 12 and 13 name their groups in the rows; the group of their frame is 0 and says nothing.
+Kinds 12, 13 and 15 name their groups in the rows; the group of their frame is 0 and says nothing.
 """
 
 import struct
@@ -67,6 +68,7 @@ class MessageKind(IntEnum):
     HEARTBEATS = 12
     HEARTBEAT_RESPONSES = 13
     REMOVED = 14
+    HEARTBEATS_AT_REST = 15
 
 
 APPEND = struct.Struct(">qqqqqI")

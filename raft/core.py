@@ -10,7 +10,7 @@ nothing is handed out to be applied that is not on this member's own disk; a lea
 only after its term's no-op is applied; an entry's body is a handle that is never looked into.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from .candidacy import Candidacy
 from .codec import HeartbeatResponseRow, HeartbeatRow
@@ -282,6 +282,19 @@ class RaftCore:
         leadership, is_now = self._leadership, response.term == self._state.hard_state.term
         return leadership is not None and is_now and leadership.hears_idle(sender, response.round, now_ms)
 
+    def heartbeats_at_rest(self, is_up: Callable[[NodeId], bool]) -> Sequence[Outgoing]:
+        """Of a leader with nothing to do but to live, once asked after each beat; see `Leadership`."""
+        return self._leadership.heartbeats_at_rest(self._now_ms, is_up) if self._leadership is not None else ()
+
+    def wake(self, now_ms: int, heard: Mapping[NodeId, int], beat_due_ms: int) -> None:
+        """It was at rest, and not called: neither when members spoke (`heard`) nor when beats were due."""
+        self._now_ms = now_ms
+        leader = self._following.leader
+        if self._leadership is not None:
+            self._leadership.wake(heard, beat_due_ms)
+        elif leader is not None and leader in heard:
+            self._timer.hear(heard[leader])
+
     def _step_rare(self, sender: NodeId, message: Message, now_ms: int) -> None:
         match message:
             case PreVoteRequest():
@@ -413,7 +426,7 @@ class RaftCore:
     def _is_for_now(self, sender: NodeId, message: Message) -> bool:
         """A message of another term: go to that term, or answer with the own one, or neither; whether to go on."""
         if message.term < self.term:
-            return self._answer_old(sender, message)
+            return self._state.answer_old(sender, message)
         match message:
             case PreVoteRequest():
                 return True
@@ -432,19 +445,6 @@ class RaftCore:
                 if sender in self._state.memberships.nodes:
                     self._become_follower(message.term, None)
                 return False
-
-    def _answer_old(self, sender: NodeId, message: Message) -> bool:
-        """A deposed leader, or a candidate that is late, learns of our term from our answer."""
-        match message:
-            case PreVoteRequest() | VoteRequest():
-                return True
-            case AppendRequest():
-                self._state.send(sender, AppendResponse(self.term, True, message.prev_index, 0))
-            case Heartbeat() | InstallRequest() | TimeoutNow():
-                self._state.send(sender, HeartbeatResponse(self.term, 0))
-            case _:
-                pass
-        return False
 
     def _become_follower(self, term: Term, leader: NodeId | None) -> None:
         self._candidacy = None

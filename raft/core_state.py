@@ -8,7 +8,19 @@ from .errors import InstallFailedError
 from .hard_state import HardState
 from .interfaces import Index, NodeId, Term
 from .memberships import Memberships
-from .messages import NO_INDEX, Message, Outgoing
+from .messages import (
+    NO_INDEX,
+    AppendRequest,
+    AppendResponse,
+    Heartbeat,
+    HeartbeatResponse,
+    InstallRequest,
+    Message,
+    Outgoing,
+    PreVoteRequest,
+    TimeoutNow,
+    VoteRequest,
+)
 from .tail import LogView, Tail
 
 
@@ -80,6 +92,19 @@ class CoreState:
 
     def send(self, to: NodeId, message: Message) -> None:
         self.outbox.append(Outgoing(to, message))
+
+    def answer_old(self, sender: NodeId, message: Message) -> bool:
+        """A deposed leader learns of our term from this answer; a candidate is heard nevertheless: True."""
+        match message:
+            case PreVoteRequest() | VoteRequest():
+                return True
+            case AppendRequest():
+                self.send(sender, AppendResponse(self.term, True, message.prev_index, 0))
+            case Heartbeat() | InstallRequest() | TimeoutNow():
+                self.send(sender, HeartbeatResponse(self.term, 0))
+            case _:
+                pass
+        return False
 
     def begin_term(self, term: Term, vote: NodeId | None) -> None:
         assert term > self.term, f"term {term} after {self.term}"

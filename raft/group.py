@@ -39,14 +39,8 @@ from .news import News
 from .outbox import Outbox
 from .ready import Ready
 from .recovery import Recovered
-from .writer import (
-    Completion,
-    DiskFull,
-    EntriesPersisted,
-    EntryChanged,
-    FilesClosed,
-    HardStatePersisted,
-)
+from .ticked import TickedGroup
+from .writer import Completion, DiskFull, EntriesPersisted, EntryChanged, FilesClosed, HardStatePersisted
 from .writing import Writing
 
 logger = logging.getLogger(__name__)
@@ -77,6 +71,7 @@ class Group:
         self._has_others = False
         self._members = Acquaintances(services.me, services.peer_or_none)
         self._outbox = Outbox(services, files.group_id, self._members)
+        self.ticked = TickedGroup(services, files.group_id, core, self._members, self.on_tick)
         self._is_whole = recovered.is_whole
         self._proposed_count = 0  # by the core's hands, and not yet placed
         self._proposed_bytes = 0
@@ -159,6 +154,7 @@ class Group:
         size = sum(map(len, body))
         self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
         was_writing = self._has_others and self._core.persisted < self._core.last_index
+        self.ticked.wake()
         entry = self._core.propose(body, size)
         self._proposed_count += 1
         self._proposed_bytes += size
@@ -197,6 +193,7 @@ class Group:
         if self._stopped:
             raise self._stopped
         ticket = self._barriers.next_ticket()
+        self.ticked.wake()
         self._core.read_index(ticket)
         self._schedule()
         return await self._barriers.wait(ticket)
@@ -228,6 +225,7 @@ class Group:
             raise self._stopped
         if node == self._services.me.node_id and self._core.role is Role.LEADER:
             return
+        self.ticked.wake()
         try:
             self._core.transfer(node, self._services.clock.now_ms())
         except ValueError as error:
@@ -251,6 +249,7 @@ class Group:
         if self._is_changing:
             raise ChangeInProgressError(f"the members of group {self.group_id} are being changed")
         self._is_changing = True
+        self.ticked.wake()
         try:
             self._core.change(voters, learners)
             self._schedule()
@@ -265,11 +264,13 @@ class Group:
         return not self._stopped and self._core.role is Role.LEADER
 
     def on_peer_up(self, peer: Peer) -> None:
+        self.ticked.wake()
         if not self._stopped and not self._is_swapping and not self._members.is_stranger(peer):
             self._core.on_peer_up(peer.node_id, self._services.clock.now_ms())
             self._go_on()
 
     def on_peer_down(self, peer: Peer) -> None:
+        self.ticked.wake()
         self._members.on_down(peer.node_id)
         if not self._stopped and not self._is_swapping:
             self._core.on_peer_down(peer.node_id, self._services.clock.now_ms())
@@ -280,10 +281,7 @@ class Group:
         acquainted = self._members.follow(self._core.configuration)
         has_others = self._has_others = self._members.has_others
         self._log.hot.bytes_max = HOT_BYTES_MAX if has_others else 0
-        if has_others:
-            self._services.pulse.add(self)
-        else:
-            self._services.pulse.discard(self)
+        self.ticked.follow(is_ticked=has_others)
         for node in acquainted:
             self._core.on_peer_up(node, self._services.clock.now_ms())
 
@@ -293,6 +291,7 @@ class Group:
         is_void = sender.node_id in self._members.strangers and isinstance(message, ANSWERS)
         if self._stopped or self._is_swapping or is_void:
             return
+        self.ticked.wake()
         try:
             if isinstance(message, Removed):
                 self._on_removed(message)
@@ -305,23 +304,18 @@ class Group:
             return
         self._go_on()
 
-    def on_heartbeat(self, sender: Peer, row: HeartbeatRow, now_ms: int) -> None:
-        is_resting = self._stopped is None and not self._is_swapping and not self._is_scheduled
-        if is_resting and self._core.hears_idle_leader(sender.node_id, row, now_ms):
-            self._services.pulse.add_response(sender.node_id, HeartbeatResponseRow(row.group_id, row.term, row.round))
-        else:
-            self.on_message(sender, row.message, now_ms)
+    def on_heartbeat(self, sender: Peer, row: HeartbeatRow, now_ms: int) -> bool:
+        """Whether it only says that the leader lives; then its answer is the caller's to give."""
+        is_idle = self._stopped is None and not self._is_swapping and not self._is_scheduled
+        if is_idle and self._core.hears_idle_leader(sender.node_id, row, now_ms):
+            return True
+        self.on_message(sender, row.message, now_ms)
+        return False
 
     def on_heartbeat_response(self, sender: Peer, row: HeartbeatResponseRow, now_ms: int) -> None:
-        is_resting = self._stopped is None and not self._is_swapping and sender.node_id not in self._members.strangers
-        if not is_resting or not self._core.hears_idle_follower(sender.node_id, row, now_ms):
+        is_idle = self._stopped is None and not self._is_swapping and sender.node_id not in self._members.strangers
+        if not is_idle or not self._core.hears_idle_follower(sender.node_id, row, now_ms):
             self.on_message(sender, row.message, now_ms)
-
-    @property
-    def due_ms(self) -> int:
-        """When `on_tick` must be called next, by the clock."""
-        due_ms = self._core.due_ms_or_none
-        return 0 if due_ms is None or self._members.is_outside else due_ms  # 0: each time
 
     def on_tick(self, now_ms: int, *, is_late: bool = False) -> None:
         if self._stopped or self._is_swapping:
@@ -427,7 +421,7 @@ class Group:
         if self._stopped:
             return
         self._stopped = GroupStoppedError(f"group {self.group_id}: {reason}")
-        self._services.pulse.discard(self)
+        self.ticked.follow(is_ticked=False)
         if not self._is_swapping:  # else the files are closed already, and what is opened anew is closed there
             self._writing.close()
             self.ending.cancel_tasks()
@@ -571,6 +565,7 @@ class Group:
     async def _swap_files(self) -> None:
         """Nothing happens in this group while its files are exchanged; its hard state is the same before and after."""
         services = self._services
+        self.ticked.wake()
         self._is_swapping = True
         self._writing.close()
         await self.ending.files_closed.wait()

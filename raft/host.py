@@ -15,7 +15,6 @@ import anyio.to_thread
 from .checkpoint import CheckpointFacts, CheckpointJob, CheckpointWriter
 from .clock import Clock, LoopClock
 from .codec import (
-    HeartbeatResponseRow,
     HeartbeatRow,
     MessageKind,
     decode,
@@ -45,6 +44,7 @@ from .messages import ANSWERS, Message, Removed
 from .peers import Peers
 from .pulse import Pulse
 from .recovery import Recovered, recover
+from .resting import answers
 from .segments import segment_name
 from .settings import RaftSettings
 from .writer import Completion, FilesClosed, LogWriter, WriterJob
@@ -150,7 +150,7 @@ class RaftHost:
             settings=settings,
             writer=surroundings.runners("raft-writer", self._write, self._fail_from_thread),
             checkpoints=surroundings.runners("raft-checkpoints", self._write_checkpoints, self._fail_from_thread),
-            pulse=Pulse(surroundings.clock, settings.heartbeat_ms, send),
+            pulse=Pulse(surroundings.clock, self._timings, send),
             send=send,
             peer_or_none=_nobody if peers is None else peers.peer_or_none,
             has_peers=peers is not None,
@@ -360,9 +360,11 @@ class RaftHost:
     def _on_message(self, sender: Peer, group_id: GroupId, kind: int, payload: memoryview) -> None:
         try:
             if kind == MessageKind.HEARTBEATS:
-                self._on_heartbeats(sender, decode_heartbeats(payload))
+                self._answer(sender, self._hear(sender, decode_heartbeats(payload)))
+            elif kind == MessageKind.HEARTBEATS_AT_REST:
+                self._on_heartbeats_at_rest(sender, payload)
             elif kind == MessageKind.HEARTBEAT_RESPONSES:
-                self._on_heartbeat_responses(sender, decode_heartbeat_responses(payload))
+                self._on_heartbeat_responses(sender, payload)
             else:
                 message = decode(kind, payload)
                 group = self._groups.get(group_id)
@@ -375,18 +377,38 @@ class RaftHost:
             if self.bad_message_count.bit_count() == 1:  # the first, and then ever rarer ones
                 logger.warning("%d messages were dropped; from node %s: %s", self.bad_message_count, sender, error)
 
-    def _on_heartbeats(self, sender: Peer, rows: Sequence[HeartbeatRow]) -> None:
+    def _on_heartbeats_at_rest(self, sender: Peer, payload: memoryview) -> None:
+        pulse = self._services.pulse
+        if pulse.hears_same(sender.node_id, payload):
+            return
+        rows = decode_heartbeats(payload)
+        idle = self._hear(sender, rows)
+        if len(idle) == len(rows) and all(group.ticked.may_follow_at_rest(sender) for _, group in idle):
+            pulse.rest_following(sender.node_id, [group.ticked for _, group in idle], rows, payload)
+        else:
+            self._answer(sender, idle)
+
+    def _answer(self, sender: Peer, idle: Sequence[tuple[HeartbeatRow, Group]]) -> None:
+        for answer in answers(row for row, _ in idle):
+            self._services.pulse.add_response(sender.node_id, answer)
+
+    def _hear(self, sender: Peer, rows: Sequence[HeartbeatRow]) -> list[tuple[HeartbeatRow, Group]]:
+        """Which of these say only that the leader lives; they are to be answered, the others are done with."""
         now_ms = self._clock.now_ms()
+        idle: list[tuple[HeartbeatRow, Group]] = []
         for row in rows:
             group = self._groups.get(row.group_id)
             if group is None:
                 self._on_message_of_no_group(sender, row.group_id, row.message)
-            else:
-                group.on_heartbeat(sender, row, now_ms)
+            elif group.on_heartbeat(sender, row, now_ms):
+                idle.append((row, group))
+        return idle
 
-    def _on_heartbeat_responses(self, sender: Peer, rows: Sequence[HeartbeatResponseRow]) -> None:
+    def _on_heartbeat_responses(self, sender: Peer, payload: memoryview) -> None:
+        if self._services.pulse.hears_answer(sender.node_id, payload):
+            return
         now_ms = self._clock.now_ms()
-        for row in rows:
+        for row in decode_heartbeat_responses(payload):
             group = self._groups.get(row.group_id)
             if group is not None:
                 group.on_heartbeat_response(sender, row, now_ms)

@@ -3,7 +3,7 @@
 Made when an election is won, thrown away when it leads no more: nothing of it outlives its term.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from .configuration import Configuration, Peer, encode_configuration
 from .core_state import CoreState
@@ -18,6 +18,7 @@ from .messages import (
     HeartbeatResponse,
     InstallRequest,
     InstallResponse,
+    Outgoing,
     ReadResponse,
     TimeoutNow,
 )
@@ -25,6 +26,7 @@ from .progress import Progress, ProgressState
 from .reads import Read, ReadRounds
 
 PROBE_BYTES_MAX = 64 << 10
+CALM_BEATS_MIN = 5  # before a group comes to rest: each change of what rests costs the pair a look at all that does
 
 
 class Leadership:
@@ -38,6 +40,7 @@ class Leadership:
         self._caught_up: set[NodeId] = set()
         self._committed_at_beat = state.committed
         self._was_late = False
+        self._calm_beats = 0
         self._probe_bytes = min(PROBE_BYTES_MAX, state.timings.append_bytes_max)
         self._transfer_due_ms = 0
         self.no_op = no_op
@@ -134,6 +137,36 @@ class Leadership:
         oldest_ms = now_ms - self._state.timings.election_ms
         heard = sum(1 for member in self._members.values() if member.is_voter and member.heard_ms > oldest_ms)
         return heard + self._state.memberships.is_voter >= self._state.memberships.quorum
+
+    def heartbeats_at_rest(self, now_ms: int, is_up: Callable[[NodeId], bool]) -> Sequence[Outgoing]:
+        """Asked once a beat: what every beat says as long as nothing happens, to those that can be reached.
+
+        Nothing: something is under way, or was a few beats ago.
+        """
+        self._calm_beats = self._calm_beats + 1 if self._is_calm(now_ms, is_up) else 0
+        if self._calm_beats < CALM_BEATS_MIN:
+            return ()
+        heartbeat = Heartbeat(self._state.term, self._state.committed, self._rounds.newest)
+        return [Outgoing(node, heartbeat) for node in self._members if is_up(node)]
+
+    def _is_calm(self, now_ms: int, is_up: Callable[[NodeId], bool]) -> bool:
+        state, rounds, wanted = self._state, self._rounds, self._wanted
+        is_changing = wanted is not None and not state.memberships.are_exactly(wanted.voters, wanted.learners)
+        is_reading = rounds.confirmed != rounds.newest or rounds.wants_round
+        if not self.is_ready or self.transfer_to is not None or is_changing or is_reading:
+            return False
+        last, oldest_ms = state.tail.last, now_ms - 2 * state.timings.heartbeat_ms
+        there = [member for member in self._members.values() if is_up(member.node_id)]
+        have_all = all(member.has_all(last) and member.heard_ms > oldest_ms for member in there)
+        voters = sum(member.is_voter for member in there) + state.memberships.is_voter
+        return have_all and state.committed == state.tail.persisted == last and voters >= state.memberships.quorum
+
+    def wake(self, heard: Mapping[NodeId, int], beat_due_ms: int) -> None:
+        for node, heard_ms in heard.items():
+            member = self._members[node]
+            member.heard_ms = max(member.heard_ms, heard_ms)
+        self._beat_due_ms = beat_due_ms
+        self._calm_beats = 0
 
     def _revive(self, member: Progress) -> None:
         """Ask again where nothing came back since the last beat: messages may be lost."""

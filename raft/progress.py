@@ -44,6 +44,10 @@ class Progress:
         self.in_flight.clear()
         self.in_flight_bytes = 0
 
+    def has_all(self, last: Index) -> bool:
+        """Everything up to `last`, and nothing is on its way."""
+        return self.state is ProgressState.REPLICATE and self.match == last and not self.in_flight
+
     def on_sent(self, last: Index, size: int) -> None:
         self.next = Index(last + 1)
         self.in_flight.append((last, size))

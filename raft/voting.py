@@ -31,7 +31,9 @@ class ElectionTimer:
         self.due_ms = due_ms if self.due_ms is None else min(due_ms, self.due_ms)
 
     def hear(self, now_ms: int) -> None:
-        """The leader has spoken."""
+        """The leader has spoken then; that is told late where nothing was to be done about it."""
+        if now_ms < self._heard_ms:
+            return
         self._heard_ms = now_ms
         self.due_ms = now_ms + self._timeout_ms
         self._was_late = False

@@ -5,7 +5,7 @@ A linearizable read is a barrier: an entry of its own, proposed after the read b
 compacted: a group on this engine keeps its whole log.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from random import Random
 
 from ..codec import HeartbeatResponseRow, HeartbeatRow
@@ -206,6 +206,15 @@ class SyncObjCore:
         """Every answer is one for `step`."""
         del sender, response, now_ms
         return False
+
+    def heartbeats_at_rest(self, is_up: Callable[[NodeId], bool]) -> Sequence[Outgoing]:
+        """Never at rest."""
+        del is_up
+        return ()
+
+    def wake(self, now_ms: int, heard: Mapping[NodeId, int], beat_due_ms: int) -> None:
+        """Nothing has passed it by."""
+        del now_ms, heard, beat_due_ms
 
     def take_messages(self) -> Sequence[Outgoing]:
         """What may leave now. The shell has put the entries of the last `Ready` into the log."""
