@@ -288,14 +288,15 @@ class TcpLinks:
         now_ms = self._clock.now_ms()
         settings = self._settings
         # When this very loop was late, what came meanwhile is still in the sockets: no evidence of silence.
-        was_late = now_ms - self._ticked_ms > settings.heartbeat_ms
+        was_late = now_ms - self._ticked_ms > settings.heartbeat_ms * 3 // 2
         self._ticked_ms = now_ms
+        # First of all: whatever an observer of an ended link fails at, the next tick comes.
+        self._ticker = self._clock.call_later(settings.heartbeat_ms, self._tick)
         for link in tuple(self._links.values()):
             if link.is_silent(now_ms, settings.silence_ms) and not was_late:
                 link.connection.abort(f"nothing came for {settings.silence_ms} ms")
-            elif link.is_idle(now_ms, settings.heartbeat_ms):
+            elif link.is_idle(now_ms, settings.heartbeat_ms // 2):
                 link.connection.send(())
-        self._ticker = self._clock.call_later(max(1, settings.heartbeat_ms // 2), self._tick)
 
     # Small things
 

@@ -40,6 +40,7 @@ class Node:
         self.frames: list[tuple[NodeId, bytes]] = []
         self.heard: list[str] = []
         self.error: Exception | None = None
+        self.down_error: Exception | None = None
 
     @property
     def id(self) -> NodeId:
@@ -57,6 +58,8 @@ class Node:
     def on_down(self, peer: Peer) -> None:
         assert not self.links.is_up(peer.node_id)
         self.heard.append(f"down {peer.node_id} {peer.disk_id}")
+        if self.down_error is not None:
+            raise self.down_error
 
 
 @asynccontextmanager
@@ -157,6 +160,25 @@ async def test_idle_links_stay_up_by_pings_and_silent_ones_go_down() -> None:
             pass  # until one closes it
         writer.close()
         await until(lambda: all_up(one, two))
+
+
+@run
+async def test_an_observer_that_fails_does_not_stop_the_pings() -> None:
+    one, two = Node(1), Node(2)
+    async with linked(one, two, known=(one, two, Node(3))):
+        await until(lambda: all_up(one, two))
+        _, writer = await greeted(one, greeting(node_id=3, disk_id="disk 3", to_node=1))
+        await until(lambda: one.links.is_up(NodeId(3)))
+        failures: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: failures.append(context.get("exception")))
+        one.down_error = ValueError("an observer's own fault")
+        await until(lambda: not one.links.is_up(NodeId(3)))
+        ends = loop.time() + 2 * SETTINGS.silence_ms / 1000
+        await until(lambda: loop.time() > ends)
+        assert all_up(one, two)
+        assert failures == [one.down_error], "it was the tick that found the silence"
+        writer.close()
 
 
 @run
