@@ -13,6 +13,7 @@ from .joining import NodeFiles
 from .network import Network
 from .options import Options
 from .process import KAFKA_PORT, NodeOptions, NodeProcess, Phase, group_or_none
+from .run_files import RunFiles
 from .sockets import Sockets
 from .witness import Witness
 from .workloads import decoded
@@ -58,6 +59,12 @@ class Cluster:
             )
             for peer in peers
         ]
+        self.run_files: RunFiles | None = None
+        if folder is not None:
+            by_host = {process.host_name: process for process in made}
+            self.run_files = RunFiles(folder, lambda host: by_host[host].disk)
+            for process in made:
+                process.run_files = self.run_files
         self.processes = made[: options.nodes]
         # Those that will come.
         self.outside = made[options.nodes :]

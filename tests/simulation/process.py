@@ -1,16 +1,19 @@
 """A node as a process: whole, below the sockets. Boots, crashes, pauses and stops; its disk outlives it.
 
 Everything that an operating system would give it is simulated: time, threads, disk of the log, network, the clients'
-connections. Runs of history (Parquet) lie in a real folder, which survives crashes as it is; the merge runs in line.
+connections. Runs of history (Parquet) lie in a real folder (`run_files` says what survives); the merge runs in line.
 """
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from gateway.kafka.server import KafkaServer
 from gateway.kafka.settings import KafkaSettings
@@ -39,6 +42,7 @@ from .disk import PowerCutError, SimDisk, Threads
 from .joining import PEER_PORT, AskingLinks, Identity, NodeFiles, new_peering
 from .loops import ProcessLoop
 from .network import Network, SimLinks
+from .run_files import RunFiles
 from .sockets import Sockets
 from .world import World
 
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
 
 DIRECTORY = "/data/shards"
 KAFKA_PORT = 9092
+MERGE_SYNCS = 300
 WALL_MS = 1_700_000_000_000
 T = TypeVar("T")
 
@@ -174,10 +179,12 @@ class NodeProcess:
         self.keeps_running = False
         self.life: Life | None = None
         self.refusal: Exception | None = None
+        self.run_files: RunFiles | None = None
         self.on_hard_state: Callable[[NodeProcess], None] = lambda _: None
         self.is_founder = peer in founders
         self.contacts = [int(one.node_id) for one in founders]
         self._files = files
+        self._run_chance = world.random(f"run files {peer.node_id}")
         self._lives = 0
         self._founders = tuple(founders)
         self._options = options
@@ -239,6 +246,8 @@ class NodeProcess:
         if is_power_cut:
             self.disk = self.disk.crash(self.random.randrange(1 << 30))
             self._watch_disk()
+            if self.run_files is not None:
+                self.world.counts["run files torn or lost"] += self.run_files.cut(self.host_name, self._run_chance)
             if self._options.finds_others and self.random.random() < 0.3:
                 self._files.hints.pop(self.identity.path, None)
         else:
@@ -450,20 +459,26 @@ class NodeProcess:
 
     async def _merge(self, job: MergeJob, life: Life) -> SplitManifest:
         """The merge process, in line: the log's segments are put where it can read them."""
+        files = self.run_files
+        assert files is not None, "history needs a folder"
         await asyncio.sleep(life.threads.delay_s())
         self.world.counts["merges"] += 1
-        paths = sorted({part.path for part in job.slices})
-        return self._merged(job, paths)
-
-    def _merged(self, job: MergeJob, paths: Sequence[str]) -> SplitManifest:
-        for path in paths:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Path(path).write_bytes(self.disk.read(path))
+        files.begin(self.host_name)
         try:
-            return merge_job.run(job)
+            manifest = self._merged(job, files.folder)
+            await asyncio.sleep(MERGE_SYNCS * life.threads.delay_s())
         finally:
-            for path in paths:
-                Path(path).unlink()
+            if self.life is life:  # else its power may have been cut meanwhile
+                files.end(self.host_name)
+        return manifest
+
+    def _merged(self, job: MergeJob, folder: Path) -> SplitManifest:
+        with tempfile.TemporaryDirectory(dir=folder) as log:
+            copies = {path: f"{log}/{i}" for i, path in enumerate(sorted({part.path for part in job.slices}))}
+            for path, copy in copies.items():
+                Path(copy).write_bytes(self.disk.read(path))
+            slices = [msgspec.structs.replace(part, path=copies[part.path]) for part in job.slices]
+            return merge_job.run(msgspec.structs.replace(job, slices=slices))
 
 
 def group_or_none(process: NodeProcess, group_id: int) -> Group | None:

@@ -98,6 +98,8 @@ def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], N
         stack.enter_context(_surroundings(world))
         story = Story(world, options, history, folder)
         stack.enter_context(story.cluster.files.in_place())
+        if story.cluster.run_files is not None:
+            stack.enter_context(story.cluster.run_files.in_place())
         operator = world.new_loop("operator")
         task = operator.start(story.tell())
         try:
