@@ -26,6 +26,7 @@ from sharding.reconcile import Reconciler
 from sharding.shard import Shard
 from sharding.time_services import TimeServices
 from sharding.write_split import SplitState, TickState, WriteSplit
+from store import run_writer
 
 from .process import NodeProcess
 from .run import Outcome, simulate
@@ -273,6 +274,17 @@ def dropped_without_a_barrier() -> Planted:
     return patch.object(Reconciler, "_drop_unlisted", drop)
 
 
+def runs_not_durable() -> Planted:
+    """A run takes its name, and the manifest is published, before its bytes are on the disk."""
+
+    def finish(self) -> tuple[int, str]:
+        self._file.close()
+        self.is_finished = True
+        return self._size, self._hash.hexdigest()
+
+    return patch.object(run_writer._HashingFile, "finish", finish)
+
+
 HASTE = {"fault_s": 0.2, "seconds": 5.0}
 
 MUTANTS: Sequence[Mutant] = (
@@ -306,6 +318,16 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("answers reordered", answers_reordered, 5, LEADERS, nodes=3, inflight=5, partitions=3),
     _mutant("answered before commit", answered_before_commit, 10, LEADERS, nodes=3),
     _mutant("wiped voter accepted", wiped_voter_accepted, 100, LEADERS | {"wipe": 2.0}, nodes=3, **HASTE),
+    _mutant(
+        "runs not durable",
+        runs_not_durable,
+        10,
+        {"power cut": 3.0, "power cut of all": 2.0},
+        nodes=1,
+        has_streams=True,
+        fault_s=1.0,
+        seconds=5.0,
+    ),
     _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
 )
 
