@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from raft.checkpoint import read_checkpoint_or_none
+from raft.damage import DAMAGE_NAME
 from raft.errors import RaftError
 from raft.hard_state import HARD_STATE_NAME
-from raft.interfaces import GroupId, Index, Term
-from raft.segments import PAGE_BYTES, read_segment_header, scan
+from raft.interfaces import GroupId
+from raft.segments import PAGE_BYTES
 from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
 
 from .world import World
@@ -23,10 +24,32 @@ Job = TypeVar("Job")
 
 
 class SimDisk(FaultyDisk):
-    """`on_cut` is called when the power goes off inside one of its calls, `on_hard_state` when one is written."""
+    """`on_cut` is called when the power goes off inside one of its calls, `on_hard_state` when one is written.
+
+    `on_doubt`: a note of doubt was made, or goes again.
+    """
 
     on_cut: Callable[[], None] | None = None
     on_hard_state: Callable[[], None] | None = None
+    on_doubt: Callable[[bool], None] | None = None
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        if self.on_doubt is not None and self._is_doubt(new):
+            self.on_doubt(True)
+
+    def remove(self, path: str) -> None:
+        is_doubt = self._is_doubt(path)
+        super().remove(path)
+        if self.on_doubt is not None and is_doubt:
+            self.on_doubt(False)
+
+    def doubtful_directories(self) -> list[str]:
+        """Of the groups that have a note of doubt."""
+        return [path.rpartition("/")[0] for path in self.paths() if self._is_doubt(path)]
+
+    def _is_doubt(self, path: str) -> bool:
+        return path.endswith(f"/{DAMAGE_NAME}") and b'"is_doubt":true' in self._inode(path).seen
 
     def count(self, kind: str, path: str) -> bool:
         if kind == "write" and path.endswith(HARD_STATE_NAME) and self.on_hard_state is not None:
@@ -52,35 +75,19 @@ class SimDisk(FaultyDisk):
         """One bit of what was ever written into the file; returns its position.
 
         Not in entries below the checkpoint: a start does not read them, so damage there is found only when somebody
-        needs them. Nor behind the durable mark, which follows by `RaftSettings.mark_ms`: damage there is taken for a
-        torn tail, and an acknowledged entry may be cut without a word.
+        needs them.
         """
         content = self.content(path)
         allowed = [(0, len(content.rstrip(b"\0")))]
         if path.endswith(".log"):
             cold_end = self._cold_end(path)
-            allowed = [(0, min(allowed[0][1], PAGE_BYTES)), (max(PAGE_BYTES, cold_end), self._marked_end(path))]
+            allowed = [(0, min(allowed[0][1], PAGE_BYTES)), (max(PAGE_BYTES, cold_end), allowed[0][1])]
         allowed = [(first, end) for first, end in allowed if first < end]
         if not allowed:
             return None
         at = rng.randrange(*rng.choice(allowed))
         content[at] ^= 1 << rng.randrange(8)
         return at
-
-    def _marked_end(self, path: str) -> int:
-        """Behind the last entry that the segment's own mark calls durable."""
-        directory, _, name = path.rpartition("/")
-        first_index, view = Index(int(name.removesuffix(".log"))), self.map(path)
-        try:
-            mark = read_segment_header(path, view, GroupId(int(directory.rpartition("/")[2])), first_index)
-        except RaftError:
-            return 0
-        end = 0
-        for found in scan(path, view, PAGE_BYTES, (Term(0), Index(first_index - 1))):
-            if found.index > mark.durable:
-                break
-            end = found.position + found.entry_bytes
-        return end
 
     def _cold_end(self, path: str) -> int:
         """Where in this segment the part begins that a start reads."""

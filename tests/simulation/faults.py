@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from .cluster import Cluster
 
 
+ACCEPT_S = 4.0
+
+
 class Nemesis:
     """Runs in the operator's loop. Each fault ends by itself, or by `heal`."""
 
@@ -59,6 +62,14 @@ class Nemesis:
                 process.wipe()  # as its operator is told to
             if process.phase is Phase.DOWN:
                 process.boot()
+        self.world.after(ACCEPT_S, self._accept_torn_tails)
+
+    def _accept_torn_tails(self) -> None:
+        """A node is gone for good, and the others have waited for it: its disk was the one that may rot, not theirs."""
+        gone = [one for one in self.cluster.processes if one.phase is Phase.REFUSED or "swapped" in one.peer.disk_id]
+        for process in self.cluster.processes:
+            if gone and process.node_id not in self._options.sick:
+                process.accept_torn_tails()
 
     def inject(self, kind: str) -> bool:
         """False: it does not fit now."""

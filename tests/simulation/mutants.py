@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from gateway.kafka.connection import Connection
 from raft import writer
+from raft.ballot import Ballot
 from raft.candidacy import Candidacy
 from raft.following import Following
 from raft.group import Group
@@ -144,6 +145,15 @@ def elected_by_a_minority() -> Planted:
         return True
 
     return patch.object(Candidacy, "is_won", property(is_won))
+
+
+def doubtful_vote_in_full() -> Planted:
+    """What a member cut off is taken for a torn tail, and its vote for as good as any other."""
+
+    def elects(self: Ballot, voters: Sequence[int]) -> bool:
+        return sum(node in self.granted for node in voters) > len(voters) // 2
+
+    return patch.object(Ballot, "elects", elects)
 
 
 def admission_not_rebuilt() -> Planted:
@@ -301,6 +311,16 @@ MUTANTS: Sequence[Mutant] = (
     _mutant("stale read", stale_read, 60, {"pause": 3.0}, nodes=3, committers=6, producers=1, fault_s=0.4, seconds=6.0),
     _mutant("votes for anybody", votes_for_anybody, 10, LEADERS | {"slow disk": 1.0}, nodes=3, **HASTE),
     _mutant("elected by a minority", elected_by_a_minority, 120, LEADERS, nodes=3, fault_s=0.2),
+    _mutant(
+        "doubtful vote in full",
+        doubtful_vote_in_full,
+        60,
+        {"bit flip": 3.0, "kill": 1.0, "isolate": 2.0},
+        nodes=3,
+        producers=3,
+        produce_s=0.04,
+        **HASTE,
+    ),
     _mutant("admission not rebuilt", admission_not_rebuilt, 10, LEADERS, nodes=3),
     _mutant("producers lost at a failover", producers_lost_at_failover, 10, LEADERS | CUT_OFF, nodes=3),
     _mutant(

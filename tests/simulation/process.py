@@ -19,6 +19,7 @@ from gateway.kafka.server import KafkaServer
 from gateway.kafka.settings import KafkaSettings
 from raft.clock import LoopClock
 from raft.configuration import Peer
+from raft.damage import accept_doubt
 from raft.engines import Engine as RaftEngine
 from raft.errors import DataDirectoryError, FoundingRefusedError
 from raft.group import Group
@@ -283,6 +284,18 @@ class NodeProcess:
     def _watch_disk(self) -> None:
         self.disk.on_cut = self._on_cut
         self.disk.on_hard_state = lambda: self.on_hard_state(self)
+        self.disk.on_doubt = self._on_doubt
+
+    def _on_doubt(self, is_new: bool) -> None:
+        self.world.counts["torn or rotten tails" if is_new else "doubts that ended"] += 1
+
+    def accept_torn_tails(self) -> None:
+        """As `timesplit check --accept-torn-tails`, with the node stopped."""
+        if (doubtful := self.disk.doubtful_directories()) and self.phase is not Phase.REFUSED:
+            self.crash(is_power_cut=False)
+            for directory in doubtful:
+                accept_doubt(self.disk, directory)
+            self.world.counts["torn tails accepted"] += 1
 
     def _on_cut(self) -> None:
         self.world.counts["power cut inside a disk call"] += 1
