@@ -1,5 +1,11 @@
 """Who leads, and who may say so. Source: Raft paper, 5.2 and 5.4; thesis, 3.10, 4.2 and 9.6."""
 
+from random import Random
+
+from hypothesis import given
+from hypothesis.strategies import integers
+
+from raft.core_state import Timings
 from raft.hard_state import HardState
 from raft.interfaces import Index, NodeId, Role, Term
 from raft.messages import (
@@ -13,6 +19,7 @@ from raft.messages import (
     VoteRequest,
     VoteResponse,
 )
+from raft.voting import ElectionTimer
 from tests.raft.cores import Cores, configuration, entries, group, one, sent, stand
 
 N1, N2, N3 = NodeId(1), NodeId(2), NodeId(3)
@@ -344,3 +351,14 @@ def test_a_group_of_one_beats_for_nobody() -> None:
     cores.settle()
     assert cores[1].core.role is Role.LEADER
     assert cores[1].core.due_ms_or_none is None
+
+
+@given(period_ms=integers(min_value=1, max_value=3_000), seed=integers(min_value=0))
+def test_a_loop_that_is_always_late_still_stands(period_ms: int, seed: int) -> None:
+    """Bound: the drawn time, one heartbeat of excuse, and a turn of that loop for each of the two looks."""
+    timings = Timings()
+    timer = ElectionTimer(timings, Random(seed), 0)
+    now_ms = period_ms
+    while not timer.fires(now_ms, is_late=True, is_alone=False):
+        now_ms += period_ms
+    assert now_ms < 2 * timings.election_ms + timings.heartbeat_ms + 2 * period_ms
