@@ -1,10 +1,11 @@
 """Groups of three members: three processes over TCP, each with its own files and fdatasync. CPU of all three, latency.
 
-python -m benchmarks.raft_cluster [--directory DIR] [--seconds 2] [--only NAME] [--idle-only]
+python -m benchmarks.raft_cluster [--directory DIR] [--seconds 2] [--times 3] [--only NAME] [--ours-only | --idle-only]
 
 A closed loop in the leader's process: N proposals in flight, each followed by the next when it is applied, that is:
-durable on a majority. `peer` is the same on the prototype's replication core, as measured once
-(research: CPU of three nodes, microseconds an entry). Last, what 64 idle groups cost three nodes.
+durable on a majority. `floor` is the same loop on the least that replication needs (`replication_floor`), measured by
+turns with ours, on the same machine in the same minute; of each column the median, and of `ratio` (CPU of all three
+nodes an entry, ours by the floor's) that of the pairs. Last, what 64 idle groups cost three nodes.
 """
 
 import argparse
@@ -15,15 +16,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from statistics import median
 
 import uvloop
 
 from benchmarks.raft_log import ClosedLoop
+from benchmarks.replication_floor import FloorGroup, FloorNode
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
@@ -43,27 +46,26 @@ IDLE_GROUPS = 64
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`peer_us`: CPU of three nodes for an entry, as the prototype had it."""
-
     name: str
     groups: int
     entry_bytes: int
     in_flight: int
-    peer_us: float
 
 
 CASES = (
-    Case("1k", 1, 1 * KIB, 64, 23),
-    Case("16k", 1, 16 * KIB, 64, 167),
-    Case("256k", 1, 256 * KIB, 16, 1_573),
-    Case("1m", 1, 1_024 * KIB, 8, 7_976),
-    Case("16groups", 16, 1 * KIB, 8, 33),
-    Case("1k-alone", 1, 1 * KIB, 1, 676),
+    Case("1k", 1, 1 * KIB, 64),
+    Case("16k", 1, 16 * KIB, 64),
+    Case("256k", 1, 256 * KIB, 16),
+    Case("1m", 1, 1_024 * KIB, 8),
+    Case("16groups", 16, 1 * KIB, 8),
+    Case("1k-alone", 1, 1 * KIB, 1),
 )
 
 
 class LeadersLoop(ClosedLoop):
     """Only the leader has proposed what it applies."""
+
+    leads_here = False
 
     def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
         if self.began:
@@ -82,35 +84,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--directory", default=None, help="where to write (default: the temporary directory)")
     parser.add_argument("--seconds", type=float, default=2.0, help="per figure")
+    parser.add_argument("--times", type=int, default=3, help="that each case is measured, ours and the floor by turns")
     parser.add_argument("--only", default=None, choices=[case.name for case in CASES])
-    parser.add_argument("--idle-only", action="store_true")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--ours-only", action="store_true", help="without the floor")
+    only.add_argument("--idle-only", action="store_true")
     parser.add_argument("--member", type=json.loads, default=None, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.member is not None:
         uvloop.run(member(**options.member))
         return
     if not options.idle_only:
-        print("case      |   entries/s   MB/s  p50 ms  p99 ms | CPU us: leader  others  all | peer all  ratio")
+        print("case            |   entries/s   MB/s  p50 ms  p99 ms | CPU us: leader  others     all | ratio")
         for case in CASES:
             if options.only in {None, case.name}:
-                print(row(case, measure(case, options.directory, options.seconds)), flush=True)
+                compare(case, options.directory, options.seconds, options.times, with_floor=not options.ours_only)
     if options.only is None:
         percent = measure_idle(options.directory, options.seconds)
         print(f"{IDLE_GROUPS} idle groups: {percent:.1f} % of a core, three nodes together")
 
 
-def row(case: Case, measured: Measured) -> str:
-    speed, cpu = measured.entries_per_s, measured.cpu_us
+def compare(case: Case, directory: str | None, seconds: float, times: int, *, with_floor: bool) -> None:
+    ours: list[Measured] = []
+    floor: list[Measured] = []
+    for _ in range(times):
+        ours.append(measure(case, directory, seconds, is_floor=False))
+        if with_floor:
+            floor.append(measure(case, directory, seconds, is_floor=True))
+    print(row("ours", case, ours), end="")
+    if with_floor:
+        ratio = median(sum(one.cpu_us) / sum(base.cpu_us) for one, base in zip(ours, floor, strict=True))
+        print(f" | {ratio:5.2f}\n{row('floor', case, floor)}", end="")
+    print(flush=True)
+
+
+def row(who: str, case: Case, measured: Sequence[Measured]) -> str:
+    speed = median(one.entries_per_s for one in measured)
+    p50_ms, p99_ms = median(one.p50_ms for one in measured), median(one.p99_ms for one in measured)
+    leader, everyone = median(one.cpu_us[0] for one in measured), median(sum(one.cpu_us) for one in measured)
+    others = median(sum(one.cpu_us[1:]) for one in measured)
     return (
-        f"{case.name:9} | {speed:11,.0f} {speed * case.entry_bytes / 1e6:6.0f} {measured.p50_ms:7.2f}"
-        f" {measured.p99_ms:7.2f} | {cpu[0]:14.1f} {sum(cpu[1:]):7.1f} {sum(cpu):4.0f}"
-        f" | {case.peer_us:8.0f} {sum(cpu) / case.peer_us:6.2f}"
+        f"{case.name:9} {who:5} | {speed:11,.0f} {speed * case.entry_bytes / 1e6:6.0f} {p50_ms:7.2f} {p99_ms:7.2f}"
+        f" | {leader:14.1f} {others:7.1f} {everyone:7.1f}"
     )
 
 
-def measure(case: Case, directory: str | None, seconds: float) -> Measured:
+def measure(case: Case, directory: str | None, seconds: float, *, is_floor: bool) -> Measured:
     arguments = {"groups": case.groups, "entry_bytes": case.entry_bytes, "in_flight": case.in_flight}
-    with members(directory, seconds=seconds, **arguments) as processes:
+    with members(directory, seconds=seconds, is_floor=is_floor, **arguments) as processes:
         leader = processes[0]
         assert leader.stdout is not None
         assert leader.stdout.readline() == "begin\n"
@@ -138,7 +159,7 @@ def cpu_s(process: "subprocess.Popen[str]") -> float:
 
 
 @contextmanager
-def members(directory: str | None, **arguments: float) -> "Iterator[list[subprocess.Popen[str]]]":
+def members(directory: str | None, **arguments: float) -> "Generator[list[subprocess.Popen[str]]]":
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         ports = free_ports(len(NODES))
         processes: list[subprocess.Popen[str]] = []
@@ -155,37 +176,30 @@ def members(directory: str | None, **arguments: float) -> "Iterator[list[subproc
 
 
 async def member(
-    node: int, ports: list[int], directory: str, groups: int, entry_bytes: int, in_flight: int, seconds: float
+    *,
+    node: int,
+    ports: list[int],
+    directory: str,
+    groups: int,
+    entry_bytes: int,
+    in_flight: int,
+    seconds: float,
+    is_floor: bool = False,
 ) -> None:
-    everyone = [Peer(NodeId(one), f"disk-{one}") for one in NODES]
-    addresses = {NodeId(one): PeerAddress("127.0.0.1", port) for one, port in zip(NODES, ports, strict=True)}
-    me = everyone[node - 1]
-    clock, settings = LoopClock(), RaftSettings()
-    links = TcpLinks(
-        me, addresses[me.node_id], settings, Surroundings(clock=clock, random=Random(node)), cluster_id="benchmark"
-    )
-    peers = Peers(links, settings.rpcs_max, clock)
-    host = RaftHost(LocalDisk(), directory, me, peers=peers, settings=settings)
-    links.set_peers(addresses)
-    await peers.start()
-    while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon
-        await asyncio.sleep(0.01)
     loops = [LeadersLoop([os.urandom(entry_bytes)]) for _ in range(groups)]
-    for number, loop in enumerate(loops):
-        first = number % len(NODES) if in_flight == 0 else 0
-        founders = everyone[first:] + everyone[:first]
-        loop.group = await host.open_group(GroupId(number), loop, founders=founders)
+    if is_floor:
+        go_on = await floor_member(node, ports, directory, loops)
+    else:
+        go_on = await raft_member(node, ports, directory, loops, spread_leaders=in_flight == 0)
     if node != 1:
         await asyncio.Event().wait()
-    for number, loop in enumerate(loops):
-        if in_flight or number % len(NODES) == 0:
-            await loop.leads.wait()
     await asyncio.sleep(0.5)
     if in_flight:
         for loop in loops:
             loop.is_running = True
             for _ in range(in_flight):
                 loop.propose()
+        go_on()
         await asyncio.sleep(0.5)
     for loop in loops:
         loop.took.clear()
@@ -199,6 +213,44 @@ async def member(
     p50_ms, p99_ms = (took[len(took) * part // 100] * 1e3 if took else 0.0 for part in (50, 99))
     print(json.dumps({"count": len(took), "wall_s": wall_s, "p50_ms": p50_ms, "p99_ms": p99_ms}), flush=True)
     await asyncio.Event().wait()
+
+
+async def raft_member(
+    node: int, ports: list[int], directory: str, loops: Sequence[LeadersLoop], *, spread_leaders: bool
+) -> Callable[[], None]:
+    """Returns when the groups that this node shall lead are led."""
+    everyone = [Peer(NodeId(one), f"disk-{one}") for one in NODES]
+    addresses = {NodeId(one): PeerAddress("127.0.0.1", port) for one, port in zip(NODES, ports, strict=True)}
+    me = everyone[node - 1]
+    clock, settings = LoopClock(), RaftSettings()
+    links = TcpLinks(
+        me, addresses[me.node_id], settings, Surroundings(clock=clock, random=Random(node)), cluster_id="benchmark"
+    )
+    peers = Peers(links, settings.rpcs_max, clock)
+    host = RaftHost(LocalDisk(), directory, me, peers=peers, settings=settings)
+    links.set_peers(addresses)
+    await peers.start()
+    while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon
+        await asyncio.sleep(0.01)
+    for number, loop in enumerate(loops):
+        first = number % len(NODES) if spread_leaders else 0
+        founders = everyone[first:] + everyone[:first]
+        loop.group = await host.open_group(GroupId(number), loop, founders=founders)
+        loop.leads_here = founders[0] == me
+    for loop in loops:
+        if loop.leads_here:
+            await loop.leads.wait()
+    return lambda: None
+
+
+async def floor_member(node: int, ports: list[int], directory: str, loops: Sequence[LeadersLoop]) -> Callable[[], None]:
+    """Returns when all nodes are linked."""
+    floor = FloorNode(node, Path(directory))
+    for number, loop in enumerate(loops):
+        loop.group = FloorGroup(number, floor, loop)
+        floor.groups.append(loop.group)
+    await floor.start(ports)
+    return floor.go_on
 
 
 if __name__ == "__main__":

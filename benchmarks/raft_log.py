@@ -14,14 +14,14 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import uvloop
 
 from raft.configuration import Peer
 from raft.disk import LocalDisk
-from raft.group import Group
 from raft.host import RaftHost
-from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, Role, RoleChange, Term
+from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, Proposal, Role, RoleChange, Term
 
 KIB = 1024
 CASES = ((1 * KIB, 64), (1 * KIB, 1), (16 * KIB, 64), (256 * KIB, 16), (1024 * KIB, 8))
@@ -39,12 +39,16 @@ class Measured:
     propose_us: float = 0.0
 
 
+class Log(Protocol):
+    def propose(self, body: Sequence[Buffer]) -> Proposal: ...
+
+
 class ClosedLoop:
     """A state machine that proposes the next entry when one is applied."""
 
     def __init__(self, body: Sequence[Buffer]) -> None:
         self.body = body
-        self.group: Group | None = None
+        self.group: Log | None = None
         self.is_running = False
         self.leads = asyncio.Event()
         self.idle = asyncio.Event()
