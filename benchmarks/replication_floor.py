@@ -79,6 +79,7 @@ class FloorGroup:
         self._machine = machine
         self._bodies: dict[int, Buffer] = {}
         self._last = self._durable = self._committed = self._applied = 0
+        self._kept = 1
         self._next: dict[int, int] = {}
         self._match: dict[int, int] = {}
         self._in_flight: dict[int, deque[tuple[int, int]]] = {}
@@ -138,7 +139,11 @@ class FloorGroup:
         apply, term = self._machine.apply, ONLY_TERM
         while self._applied < self._committed:
             self._applied = index = self._applied + 1
-            apply(term, Index(index), (self._bodies.pop(index),), NOWHERE)
+            apply(term, Index(index), (self._bodies[index],), NOWHERE)
+        end = min([self._applied + 1, *self._next.values()])
+        while self._kept < end:
+            del self._bodies[self._kept]
+            self._kept += 1
 
     def _send_next(self, other: int) -> None:
         first = index = self._next[other]
