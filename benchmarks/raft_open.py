@@ -69,11 +69,12 @@ def build(directory: str, entry_bytes: int, log_bytes: int, tail_bytes: int) -> 
     body = os.urandom(entry_bytes)
     writer = LogWriter()
     for begin in range(0, tail_bytes, 4 * MIB):
-        placed = [
-            log.append(new_entry(Term(1), Index(log.last_index + 1), EntryKind.COMMANDS, entry_bytes, [body]))
-            for _ in range(min(4 * MIB, tail_bytes - begin) // entry_bytes)
+        first = log.last_index + 1
+        entries = [
+            new_entry(Term(1), Index(index), EntryKind.COMMANDS, entry_bytes, [body])
+            for index in range(first, first + min(4 * MIB, tail_bytes - begin) // entry_bytes)
         ]
-        writer.write_round([AppendEntries(files, placed)])
+        writer.write_round([AppendEntries(files, log.append(entries))])
     writer.write_round([CloseFiles(files)])
     return log.last_index
 

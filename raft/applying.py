@@ -8,14 +8,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from .checkpoint import Checkpoint, CheckpointFacts
-from .entries import EntryKind, make
+from .entries import HEADER_BYTES, Entry, EntryKind, make
 from .errors import CorruptLogError, EntryTooLargeError, LogBusyError
 from .interfaces import Buffer, Index, Place, StateMachine, Term
 from .log import SegmentLog
-from .placed import PlacedEntry
+from .placed import PlacedRun
 from .segments import Found
 from .settings import RaftSettings
 
+UNTIMED_MAX = 8  # entries that are applied between two looks at the clock, if they are small
+UNTIMED_BYTES_MAX = 16 << 10
 COMMANDS, CONFIGURATION = EntryKind.COMMANDS, EntryKind.CONFIGURATION  # looked up once: it takes a call each time
 
 
@@ -38,18 +40,18 @@ class Applier:
         self._machine = machine
         self._directory = directory
         self._end = end
-        self._hot: deque[PlacedEntry] = deque()
+        self._hot: deque[PlacedRun] = deque()
+        self._is_cleared = False
         self._cold: Iterator[tuple[Found, memoryview]] | None = None
 
     def facts(self) -> CheckpointFacts:
         """What a restart must know of the log up to what is applied."""
         return self._log.facts_until(self.applied, self._end, self.configuration)
 
-    def add(self, placed: Sequence[PlacedEntry]) -> None:
-        self._hot += placed
-        sizes = [one.entry.size for one in placed if one.entry.kind is COMMANDS]
-        self.hot_count += len(sizes)
-        self.hot_bytes += sum(sizes)
+    def add(self, runs: Sequence[PlacedRun]) -> None:
+        self._hot += runs
+        for run in runs:
+            self._count(run.entries, 1)
 
     def check_room(self, size: int, more_count: int, more_bytes: int, settings: RaftSettings) -> None:
         """Whether a command may be proposed, besides those that are hot. Raises: EntryTooLargeError, LogBusyError."""
@@ -65,35 +67,61 @@ class Applier:
         """Entries behind `to_index` are no more; none of them was applied."""
         assert to_index >= self.applied, f"cut to {to_index}, but {self.applied} is applied"
         self._cold = None
-        while self._hot and self._hot[-1].entry.index > to_index:
-            self._uncount(self._hot.pop())
+        while self._hot and self._hot[-1].last_index > to_index:
+            run = self._hot.pop()
+            kept = max(0, to_index + 1 - run.first_index)
+            self._count(run.entries[max(kept, self.applied + 1 - run.first_index) :], -1)
+            if kept:
+                self._hot.append(run.until(to_index))
+                break
 
     def let_go(self, durable: Index, bytes_max: int) -> None:
         """Keep no more than `bytes_max` of what can be read again."""
-        while self.hot_bytes > bytes_max and self._hot[0].entry.index <= durable:
-            self._uncount(self._hot.popleft())
+        while self.hot_bytes > bytes_max and self._hot[0].last_index <= durable:
+            run = self._hot.popleft()
+            self._count(run.entries[max(0, self.applied + 1 - run.first_index) :], -1)
 
     def clear(self) -> None:
         self._hot.clear()
         self._cold = None
+        self._is_cleared = True
         self.hot_count = self.hot_bytes = 0
 
     def apply_until(self, last: Index, deadline_ms: int, now_ms: Callable[[], int]) -> None:
-        """Apply at least one entry, and more up to `last` until the slice ends."""
-        hot = self._hot
-        while self.applied < last:
-            if hot and hot[0].entry.index == self.applied + 1:
-                placed = hot.popleft()
-                entry = placed.entry
+        """Apply at least one entry, and more up to `last` until the slice ends (looked at now and then)."""
+        while self.applied < last and not self._is_cleared:
+            if self._hot and self._hot[0].first_index <= self.applied + 1:
                 self._cold = None
-                if entry.kind is COMMANDS:
-                    self.hot_count -= 1
-                    self.hot_bytes -= entry.size
-                self._apply(entry.term, entry.kind, entry.body, placed.place, entry.size)
+                self._apply_hot(self._hot[0], last)
             else:
                 self._apply_cold(Index(self.applied + 1))
             if now_ms() >= deadline_ms:
                 break
+
+    def _apply_hot(self, run: PlacedRun, last: Index) -> None:
+        """Some of what is not yet applied of a run: as much as is done without a look at the time."""
+        entries, segment = run.entries, run.plan.first_index
+        begin = self.applied + 1 - run.first_index
+        position = run.position if not begin else self._end.position
+        size = 0
+        for entry in entries[begin : min(begin + UNTIMED_MAX, last + 1 - run.first_index)]:
+            term, index, kind, size, body, _ = entry
+            position += HEADER_BYTES
+            if kind is COMMANDS:
+                self.hot_count -= 1
+                self.hot_bytes -= size
+                self.is_applying = True
+                self._machine.apply(term, index, body, make(Place, (segment, position)))
+                self.is_applying = False
+            elif kind is CONFIGURATION:
+                self.configuration = b"".join(body)
+            position += size
+            self.applied = index
+            if self._is_cleared or size > UNTIMED_BYTES_MAX:
+                break
+        self._end = Place(segment, position)
+        if self.applied == run.last_index and not self._is_cleared:
+            self._hot.popleft()
 
     def _apply_cold(self, index: Index) -> None:
         """An entry from before the start; the iterator lives as long as the replay."""
@@ -117,7 +145,7 @@ class Applier:
         self.applied = index
         self._end = make(Place, (place[0], place[1] + size))
 
-    def _uncount(self, placed: PlacedEntry) -> None:
-        if placed.entry.kind is COMMANDS:
-            self.hot_count -= 1
-            self.hot_bytes -= placed.entry.size
+    def _count(self, entries: Sequence[Entry], sign: int) -> None:
+        sizes = [entry.size for entry in entries if entry.kind is COMMANDS]
+        self.hot_count += sign * len(sizes)
+        self.hot_bytes += sign * sum(sizes)

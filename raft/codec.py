@@ -31,7 +31,18 @@ from typing import NamedTuple, cast
 
 from crc32c import crc32c
 
-from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, Entry, EntryKind, make
+from .entries import (
+    COPIED_BYTES_MAX,
+    ENTRY_VERSION,
+    HEADER,
+    HEADER_BYTES,
+    LENGTH_MIN,
+    PREFIX,
+    Entry,
+    EntryKind,
+    EntryRun,
+    make,
+)
 from .errors import BadMessageError
 from .interfaces import Buffer, GroupId, Index, Term
 from .messages import (
@@ -74,8 +85,6 @@ class MessageKind(IntEnum):
 APPEND = struct.Struct(">qqqqqI")
 HEARTBEAT = struct.Struct(">Hqqq")
 HEARTBEAT_RESPONSE = struct.Struct(">Hqq")
-COPIED_BYTES_MAX = 16 * 1024
-"""Bodies up to this size are copied into one buffer with their neighbours: a link pays for each buffer of a frame."""
 KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
 assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
@@ -149,6 +158,9 @@ def _encode_append(message: AppendRequest) -> tuple[MessageKind, Sequence[Buffer
         message.term, message.prev_index, message.prev_term, message.committed, message.round, len(entries)
     )
     buffers: list[Buffer] = [head]
+    if isinstance(entries, EntryRun) and entries.images:
+        buffers += entries.images
+        return MessageKind.APPEND_REQUEST, buffers
     small: list[Buffer] = []
     for entry in entries:
         if entry.size <= COPIED_BYTES_MAX:
@@ -174,7 +186,7 @@ def _decode_append(payload: memoryview) -> AppendRequest:
     return AppendRequest(Term(term), Index(prev_index), Term(prev_term), Index(committed), round_, entries)
 
 
-def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], term_max: int) -> list[Entry]:
+def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], term_max: int) -> EntryRun:
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
     entries: list[Entry] = []
     last_term, last_index = last
@@ -198,12 +210,11 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
         if not last_term <= term <= term_max:
             raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
         body = (payload[first:end],) if end > first else ()
-        header = bytes(payload[position:first])
-        entries.append(make(Entry, (Term(term), Index(index), KINDS[kind], end - first, body, header)))
+        entries.append(make(Entry, (term, index, KINDS[kind], end - first, body, payload[position:first])))
         last_term, position = term, end
     if position != total:
         raise BadMessageError(f"{total - position} bytes behind the last entry")
-    return entries
+    return EntryRun(entries, (payload[APPEND.size :],) if entries else ())
 
 
 class _Fixed(NamedTuple):

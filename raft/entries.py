@@ -11,7 +11,7 @@ The length is outside the CRC: a wrong one makes the CRC wrong. What a body mean
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol, TypeVar, cast
 
@@ -21,6 +21,7 @@ from .interfaces import Buffer, Index, Term
 
 ENTRY_VERSION = 1
 PREFIX = struct.Struct(">II")
+CRC = struct.Struct(">4xI")
 CHECKED = struct.Struct(">QQBB")
 HEADER = struct.Struct(">IIQQBB")
 HEADER_BYTES = HEADER.size
@@ -44,6 +45,9 @@ class Maker(Protocol):
 make = cast("Maker", tuple.__new__)
 """A NamedTuple of its values, in a third of the time of its own constructor; for what is made of every entry."""
 
+COPIED_BYTES_MAX = 16 * 1024
+"""Entries up to this size are copied into one buffer with their neighbours: a link pays for each buffer of a frame."""
+
 KNOWN_KINDS = frozenset(int(kind) for kind in EntryKind)
 
 
@@ -58,7 +62,20 @@ class Entry(NamedTuple):
     kind: EntryKind
     size: int
     body: Sequence[Buffer]
-    header: bytes
+    header: Buffer
+
+
+class EntryRun(list[Entry]):
+    """Entries that follow each other, never changed once it is made.
+
+    `images`: their bytes, as they lie on the disk and on the wire, in few pieces; () where nobody has made them.
+    """
+
+    __slots__ = ("images",)
+
+    def __init__(self, entries: Iterable[Entry], images: Sequence[Buffer] = ()) -> None:
+        super().__init__(entries)
+        self.images = images
 
 
 class EntryHeader(NamedTuple):
@@ -83,11 +100,35 @@ def new_entry(term: Term, index: Index, kind: EntryKind, size: int, body: Sequen
     return make(Entry, (term, index, kind, size, body, header))
 
 
-def matches(header: bytes, body: Sequence[Buffer]) -> bool:
+def matches(header: Buffer, body: Sequence[Buffer]) -> bool:
     """Whether header and body are still what `new_entry` saw."""
     length, crc = PREFIX.unpack_from(header)
     size = len(body[0]) if len(body) == 1 else sum(map(len, body))
     return length == LENGTH_MIN + size and crc == _crc(header[PREFIX.size :], body)
+
+
+def intact_count(entries: Sequence[Entry]) -> int:
+    """How many of them, from the first on, are still what `new_entry`, or a check of what came, has seen."""
+    crc_at, begin = CRC.unpack_from, PREFIX.size
+    for at, entry in enumerate(entries):
+        _, _, _, size, body, header = entry
+        crc = crc32c(header[begin:])
+        if len(body) == 1:
+            buffer = body[0]
+            if len(buffer) != size or crc32c(buffer, crc) != crc_at(header)[0]:
+                return at
+        elif not matches(header, body):
+            return at
+    return len(entries)
+
+
+def joined(entries: Sequence[Entry]) -> bytes:
+    """Their bytes in one piece."""
+    buffers: list[Buffer] = []
+    for entry in entries:
+        buffers.append(entry.header)
+        buffers += entry.body
+    return b"".join(buffers)
 
 
 def read_header_or_none(view: memoryview, position: int) -> EntryHeader | None:
@@ -105,7 +146,7 @@ def is_intact(view: memoryview, position: int, header: EntryHeader) -> bool:
     return crc32c(view[first : first + header.length]) == header.crc
 
 
-def _crc(checked: bytes, body: Sequence[Buffer]) -> int:
+def _crc(checked: Buffer, body: Sequence[Buffer]) -> int:
     crc = crc32c(checked)
     for buffer in body:
         crc = crc32c(buffer, crc)

@@ -19,6 +19,7 @@ from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer, decode_configuration
 from .ending import Ending
 from .engines import Core
+from .entries import make
 from .errors import (
     ChangeInProgressError,
     CorruptLogError,
@@ -151,7 +152,7 @@ class Group:
 
     def propose(self, body: Sequence[Buffer]) -> Proposal:
         self._check_open()
-        size = sum(map(len, body))
+        size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
         was_writing = self._has_others and self._core.persisted < self._core.last_index
         self.ticked.wake()
@@ -163,7 +164,7 @@ class Group:
                 self._schedule()  # the disk is busy anyway: what this turn still brings goes in the same messages
             else:
                 self._begin_to_write()
-        return Proposal(entry.term, entry.index)
+        return make(Proposal, (entry[0], entry[1]))
 
     def _begin_to_write(self) -> None:
         """Hand a proposal to writer and followers now, not a turn of the loop later. Raises: GroupStoppedError."""
@@ -521,7 +522,7 @@ class Group:
             self._applier.cut(ready.truncate_to)
             writing.truncate(self._log.truncate(ready.truncate_to))
         if ready.append:
-            placed = self._log.append_all(ready.append)
+            placed = self._log.append(ready.append)
             self._applier.add(placed)
             writing.append(placed)
         self._proposed_count = self._proposed_bytes = 0

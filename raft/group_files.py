@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from .disk import NO_SPACE, Disk, DiskFile
 from .hard_state import HardStateFile
 from .interfaces import GroupId, Index
-from .placed import Cut, PlacedEntry
+from .placed import Cut, PlacedRun
 from .segments import (
     Mark,
     SegmentPlan,
@@ -39,7 +39,7 @@ class GroupFiles:
     mark: Mark
     plan: SegmentPlan | None
     file: DiskFile | None
-    waiting: list[PlacedEntry] = field(default_factory=list[PlacedEntry])
+    waiting: list[PlacedRun] = field(default_factory=list[PlacedRun])
     is_broken: bool = False
     durable: Index = field(init=False)
     written_end: int = 0
@@ -56,7 +56,8 @@ class GroupFiles:
         the part of it that is still there.
         """
         self.cut_count += 1
-        self.waiting = [placed for placed in self.waiting if placed.entry.index <= cut.to_index]
+        waiting = [run for run in self.waiting if run.first_index <= cut.to_index]
+        self.waiting = [run if run.last_index <= cut.to_index else run.until(cut.to_index) for run in waiting]
         if self.plan is None or (cut.plan is not None and self.plan.first_index < cut.plan.first_index):
             return  # what is cut was waiting for space: no file holds any of it
         removed = [plan for plan in cut.removed if plan.first_index <= self.plan.first_index]

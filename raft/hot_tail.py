@@ -1,73 +1,94 @@
 """The newest entries of a log in memory: everything the disk may not have yet, and before it as much as fits."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections import deque
+from operator import attrgetter
 
-from .entries import HEADER_BYTES
+from .entries import HEADER_BYTES, Entry, EntryRun
 from .interfaces import Index
-from .placed import PlacedEntry
+from .placed import PlacedRun
 
 INDEX_MAX = Index((1 << 64) - 1)
+_first_index = attrgetter("first_index")
 
 
 class HotTail:
-    """Entries without gap up to the log's last one. `bytes_max` bounds only what is durable: that may be let go."""
+    """Runs without gap up to the log's last entry. `bytes_max` bounds only what is durable: that may be let go."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
-        self._entries: dict[Index, PlacedEntry] = {}
-        self._first = Index(1)
+        self._runs: deque[PlacedRun] = deque()
         self._bytes = 0
 
     def __contains__(self, index: Index) -> bool:
-        return index in self._entries
+        return self.first_index <= index <= self._runs[-1].last_index if self._runs else False
 
     @property
     def first_index(self) -> Index:
         """Of the entries here; if there are none, behind all that ever was."""
-        return self._first if self._entries else INDEX_MAX
+        return self._runs[0].first_index if self._runs else INDEX_MAX
 
-    def get_or_none(self, index: Index) -> PlacedEntry | None:
-        return self._entries.get(index)
+    def position_or_none(self, index: Index) -> int | None:
+        """Where the entry's header begins in its segment."""
+        return self._runs[self._slot(index)].position_of(index) if index in self else None
 
-    def from_index(self, first: Index) -> Iterator[PlacedEntry]:
-        index = first
-        while (placed := self._entries.get(index)) is not None:
-            yield placed
-            index = Index(index + 1)
+    def entries(self, first: Index, bytes_max: int) -> EntryRun:
+        """From `first` on, which is here: at least one, as many whole runs as fit, or as much as fits of one."""
+        slot = self._slot(first)
+        run = self._runs[slot]
+        if run.first_index != first or run.run_bytes > bytes_max:
+            return EntryRun(_fitting(run.entries[first - run.first_index :], bytes_max))
+        if slot == len(self._runs) - 1:
+            return run.entries
+        total, found, images = run.run_bytes, list(run.entries), list(run.entries.images)
+        is_whole = bool(images)
+        for at in range(slot + 1, len(self._runs)):
+            run = self._runs[at]
+            total += run.run_bytes
+            if total > bytes_max:
+                break
+            found += run.entries
+            images += run.entries.images
+            is_whole = is_whole and bool(run.entries.images)
+        return EntryRun(found, images if is_whole else ())
 
-    def add(self, placed: PlacedEntry) -> None:
-        index = placed.entry.index
-        if not self._entries:
-            self._first = index
-        assert index == self._first + len(self._entries), f"entry {index} after {len(self._entries)} from {self._first}"
-        self._entries[index] = placed
-        self._bytes += HEADER_BYTES + placed.entry.size
-
-    def add_all(self, placed: Sequence[PlacedEntry]) -> None:
-        """Entries that follow each other."""
-        first, count = placed[0].entry.index, len(placed)
-        if not self._entries:
-            self._first = first
-        assert first == self._first + len(self._entries), f"entry {first} after {len(self._entries)} from {self._first}"
-        self._entries.update(zip(map(Index, range(first, first + count)), placed, strict=True))
-        self._bytes += HEADER_BYTES * count + sum([one.entry.size for one in placed])
+    def add(self, run: PlacedRun) -> None:
+        """What follows on the last run."""
+        if self._runs:
+            assert run.first_index == self._runs[-1].last_index + 1, (
+                f"{run.first_index} after {self._runs[-1].last_index}"
+            )
+        self._runs.append(run)
+        self._bytes += run.run_bytes
 
     def let_go(self, durable: Index) -> None:
-        """Forget the oldest of what is durable, until the rest fits."""
-        if not self.bytes_max and durable >= self._first + len(self._entries) - 1:
-            self._entries.clear()
-            self._bytes = 0
-            return
-        entries, index, left = self._entries, self._first, self._bytes
-        while left > self.bytes_max and index <= durable and entries:
-            left -= HEADER_BYTES + entries.pop(index).entry.size
-            index = Index(index + 1)
-        self._first, self._bytes = index, left
+        """Forget the oldest runs of what is durable, until the rest fits."""
+        runs, left = self._runs, self._bytes
+        while left > self.bytes_max and runs and runs[0].last_index <= durable:
+            left -= runs.popleft().run_bytes
+        self._bytes = left
 
     def cut(self, to_index: Index) -> None:
         """Forget everything behind `to_index`."""
-        for index in range(self._first + len(self._entries) - 1, max(to_index, self._first - 1), -1):
-            self._forget(Index(index))
+        runs = self._runs
+        while runs and runs[-1].last_index > to_index:
+            run = runs.pop()
+            self._bytes -= run.run_bytes
+            if run.first_index <= to_index:
+                self.add(run.until(to_index))
 
-    def _forget(self, index: Index) -> None:
-        self._bytes -= HEADER_BYTES + self._entries.pop(index).entry.size
+    def _slot(self, index: Index) -> int:
+        """Of the run that holds `index`; most often it is the last one."""
+        runs = self._runs
+        if index >= runs[-1].first_index:
+            return len(runs) - 1
+        return bisect_right(runs, index, key=_first_index) - 1
+
+
+def _fitting(entries: list[Entry], bytes_max: int) -> list[Entry]:
+    total = 0
+    for count, entry in enumerate(entries):
+        total += HEADER_BYTES + entry.size
+        if total > bytes_max:
+            return entries[: max(1, count)]
+    return entries

@@ -212,7 +212,7 @@ class Leadership:
                 self._install(member)
                 return False
             entries = self._state.log.entries(first, self._state.timings.append_bytes_max)
-            size = sum([entry.size for entry in entries]) + HEADER_BYTES * len(entries)
+            size = sum([entry.size for entry in entries], HEADER_BYTES * len(entries))
             cached = made[first] = self._request(Index(first - 1), entries), size
         request, size = cached
         self._state.send(member.node_id, request)
@@ -292,8 +292,8 @@ class Leadership:
 
     def append(self, kind: EntryKind, body: Sequence[Buffer], size: int) -> Entry:
         tail = self._state.tail
-        entry = new_entry(self._state.term, Index(tail.last + 1), kind, size, body)
-        tail.append((entry,))
+        entry = new_entry(self._state.hard_state.term, Index(tail.last + 1), kind, size, body)
+        tail.append_own(entry)
         return entry
 
     def commit(self, now_ms: int) -> bool:

@@ -12,11 +12,22 @@ from crc32c import crc32c
 
 from .checkpoint import CheckpointFacts, to_facts
 from .disk import Disk
-from .entries import HEADER, HEADER_BYTES, PREFIX, Entry, EntryHeader, make, read_header_or_none
+from .entries import (
+    COPIED_BYTES_MAX,
+    HEADER,
+    HEADER_BYTES,
+    PREFIX,
+    Entry,
+    EntryHeader,
+    EntryRun,
+    joined,
+    make,
+    read_header_or_none,
+)
 from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
-from .interfaces import GroupId, Index, Place, Term
-from .placed import Cut, PlacedEntry
+from .interfaces import Buffer, GroupId, Index, Place, Term
+from .placed import Cut, PlacedRun
 from .segments import KINDS, PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 from .settings import MIB
 
@@ -24,6 +35,8 @@ from .settings import MIB
 HOT_BYTES_MAX = 8 * MIB
 # Each holds a file descriptor and counts as resident memory while it is read: 512 MiB of segments a shard.
 MAPPED_MAX = 8
+# What is handled as one piece: as much as an AppendRequest takes, so that it can be sent as it is.
+RUN_BYTES_MAX = MIB
 
 
 class TermStarts:
@@ -109,40 +122,40 @@ class SegmentLog:
         assert self.first_index - 1 <= index <= self.last_index, f"{index} of {self.first_index}..{self.last_index}"
         return self._terms.term_of(index)
 
-    def append(self, entry: Entry) -> PlacedEntry:
-        """Give the next entry its place, in a new segment if the last one has no room."""
-        assert entry.index == self.last_index + 1, f"entry {entry.index} after {self.last_index}"
-        entry_bytes = HEADER_BYTES + entry.size
-        if not self._segments or not self._segments[-1].has_room(entry_bytes):
-            self._add_segment(entry.index, entry_bytes)
-        segment = self._segments[-1]
-        position = segment.add(entry_bytes)
-        self._terms.add(entry.index, entry.term)
-        placed = PlacedEntry(entry, segment.plan, position)
-        self.hot.add(placed)
-        return placed
-
-    def append_all(self, entries: Sequence[Entry]) -> list[PlacedEntry]:
-        """`append` for entries that follow each other: what it does for each of them, once for all."""
+    def append(self, entries: Sequence[Entry]) -> list[PlacedRun]:
+        """Give the next entries their places, in a new segment where the last one has no room."""
         assert entries[0].index == self.last_index + 1, f"entry {entries[0].index} after {self.last_index}"
         sizes = [HEADER_BYTES + entry.size for entry in entries]
-        placed: list[PlacedEntry] = []
-        while (count := len(placed)) < len(entries):
-            begins = self._segments[-1].add_run(sizes[count:]) if self._segments else ()
-            if not begins:
-                self._add_segment(entries[count].index, sizes[count])
+        image = self._image_or_none(entries, sizes)
+        placed: list[PlacedRun] = []
+        done = 0
+        while done < len(entries):
+            position = self._segments[-1].end_position if self._segments else 0
+            count = self._segments[-1].add_run(sizes[done:], RUN_BYTES_MAX) if self._segments else 0
+            if not count:
+                self._add_segment(entries[done].index, sizes[done])
                 continue
-            plan = self._segments[-1].plan
-            placed += [
-                make(PlacedEntry, (entry, plan, begin)) for entry, begin in zip(entries[count:], begins, strict=False)
-            ]
+            segment = self._segments[-1]
+            size = segment.end_position - position
+            own = image if image is None or size == len(image) else memoryview(image)[:size]
+            run = EntryRun(entries[done : done + count], () if own is None else (own,))
+            placed.append(make(PlacedRun, (run, segment.plan, position, segment.end_position, own)))
+            done += count
+            image = None if image is None else memoryview(image)[size:]
         if entries[0].term == entries[-1].term:
             self._terms.add(entries[0].index, entries[0].term)
         else:
             for entry in entries:
                 self._terms.add(entry.index, entry.term)
-        self.hot.add_all(placed)
+        for run in placed:
+            self.hot.add(run)
         return placed
+
+    def _image_or_none(self, entries: Sequence[Entry], sizes: Sequence[int]) -> Buffer | None:
+        """As they came, or made for the followers if all are small; the disk then takes it as well."""
+        if isinstance(entries, EntryRun) and len(entries.images) == 1:
+            return entries.images[0]
+        return joined(entries) if self.hot.bytes_max and max(sizes) <= COPIED_BYTES_MAX else None
 
     def on_persisted(self, term: Term, index: Index, cut_count: int) -> bool:
         """Everything up to this entry is durable; False if it says nothing: it was cut since, or is known already.
@@ -191,7 +204,7 @@ class SegmentLog:
             self._segments.remove(segment)
 
     def entries(self, first: Index, bytes_max: int) -> Sequence[Entry]:
-        """At least one entry, and more that follow while they take no more than `bytes_max` together.
+        """At least one entry, and some that follow while they take no more than `bytes_max` together.
 
         Those that are not in memory any more are checked and handed out as slices of the segment, which are what they
         are until the entry is cut. Raises: SegmentReleasedError, CorruptLogError.
@@ -199,10 +212,11 @@ class SegmentLog:
         assert first <= self.last_index, f"entries from {first} of {self.last_index}"
         if first < self.first_index:
             raise SegmentReleasedError(f"entry {first}; the log begins at {self.first_index}")
+        if first in self.hot:
+            return self.hot.entries(first, bytes_max)
         found: list[Entry] = []
         size = 0
-        entries = (placed.entry for placed in self.hot.from_index(first)) if first in self.hot else self._cold(first)
-        for entry in entries:
+        for entry in self._cold(first):
             size += HEADER_BYTES + entry.size
             if found and size > bytes_max:
                 break
@@ -229,9 +243,9 @@ class SegmentLog:
 
     def _position_of(self, index: Index) -> int:
         """Where the entry's header begins."""
-        placed = self.hot.get_or_none(index)
-        if placed is not None:
-            return placed.position
+        position = self.hot.position_or_none(index)
+        if position is not None:
+            return position
         segment = self._by_first[self.segment_of(index)]
         view = self._view(segment.first_index)
         known, position = segment.known_place_before(index)

@@ -13,8 +13,10 @@ Or it is an entry that became durable after the mark, and has rotted since: nobo
 
 import struct
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from crc32c import crc32c
@@ -63,33 +65,25 @@ class Segment:
     def first_index(self) -> Index:
         return self.plan.first_index
 
-    def has_room(self, entry_bytes: int) -> bool:
-        return self.end_position + entry_bytes <= self.plan.file_bytes
-
-    def add(self, entry_bytes: int) -> int:
-        """Place the next entry; returns where it begins."""
-        position, index = self.end_position, self.last_index + 1
+    def add(self, entry_bytes: int) -> None:
+        """Take in the next entry, where it was found."""
+        index = self.last_index + 1
         if (index - self.plan.first_index) % POSITION_EVERY == 0:
-            self.positions.append(position)
+            self.positions.append(self.end_position)
         self.last_index = Index(index)
-        self.end_position = end = position + entry_bytes
-        assert end <= self.plan.file_bytes, f"entry {index} ends past its segment"
-        return position
+        self.end_position += entry_bytes
+        assert self.end_position <= self.plan.file_bytes, f"entry {index} ends past its segment"
 
-    def add_run(self, sizes: Sequence[int]) -> list[int]:
-        """Place as many of the next entries as there is room for; where each begins."""
-        begins: list[int] = []
-        position, room = self.end_position, self.plan.file_bytes
-        for size in sizes:
-            if position + size > room:
-                break
-            begins.append(position)
-            position += size
-        count = self.last_index + 1 - self.plan.first_index
-        self.positions.extend(begins[-count % POSITION_EVERY :: POSITION_EVERY])
-        self.last_index = Index(self.last_index + len(begins))
-        self.end_position = position
-        return begins
+    def add_run(self, sizes: Sequence[int], bytes_max: int) -> int:
+        """Place the next entries, as many as there is room for and as take `bytes_max`, or one; how many."""
+        begins = list(accumulate(sizes, initial=self.end_position))
+        end_max = min(self.plan.file_bytes, self.end_position + max(bytes_max, sizes[0]))
+        count = len(sizes) if begins[-1] <= end_max else bisect_right(begins, end_max) - 1
+        before = self.last_index + 1 - self.plan.first_index
+        self.positions.extend(begins[-before % POSITION_EVERY : count : POSITION_EVERY])
+        self.last_index = Index(self.last_index + count)
+        self.end_position = begins[count]
+        return count
 
     def known_place_before(self, index: Index) -> tuple[Index, int]:
         """The nearest entry at or before `index` whose position is known."""

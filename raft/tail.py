@@ -7,7 +7,7 @@ never fall along a log, so the last entry of at most some term is found by halvi
 from collections.abc import Sequence
 from typing import Protocol
 
-from .entries import Entry
+from .entries import Entry, EntryRun
 from .interfaces import Index, Term
 
 
@@ -69,11 +69,24 @@ class Tail:
     def append(self, entries: Sequence[Entry]) -> None:
         """Entries that follow the last one."""
         assert entries[0].index == self.last + 1, f"entry {entries[0].index} after {self.last}"
-        self._append += entries
+        if not self._append and isinstance(entries, EntryRun):
+            self._append = entries  # as it came, with its image
+        else:
+            if isinstance(self._append, EntryRun):
+                self._append = list(self._append)
+            self._append += entries
         newest = entries[-1]
         assert newest.index == self.last + len(entries), f"{len(entries)} entries up to {newest.index}"
         assert newest.term >= self.last_term, f"term falls to {newest.term} at {newest.index}"
         self.last, self.last_term = newest.index, newest.term
+
+    def append_own(self, entry: Entry) -> None:
+        """One that this member made, behind the last one."""
+        assert entry.index == self.last + 1, f"entry {entry.index} after {self.last}"
+        if isinstance(self._append, EntryRun):
+            self._append = list(self._append)
+        self._append.append(entry)
+        self.last, self.last_term = entry.index, entry.term
 
     def cut(self, to_index: Index) -> None:
         """Forget every entry behind `to_index`."""

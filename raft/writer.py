@@ -11,14 +11,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 from .damage import Damage, clear_damage, note_damage
 from .disk import NO_SPACE, DiskFile, sync_all
-from .entries import matches
+from .entries import Entry, intact_count
 from .group_files import ZEROS, GroupFiles
 from .hard_state import HardState, save_all
 from .interfaces import Buffer, GroupId, Index, Term
-from .placed import Cut, PlacedEntry
+from .placed import Cut, PlacedRun
 from .segments import SegmentPlan
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class SaveHardState:
 @dataclass(frozen=True, slots=True)
 class AppendEntries:
     files: GroupFiles
-    entries: Sequence[PlacedEntry]
+    runs: Sequence[PlacedRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class FilesClosed:
 # Behind a small run that reaches blocks never written before, zeros go along: the file system notes the first write of
 # a reserved block in its journal and the sync waits for that, so it is done for many rounds at once.
 SMALL_RUN_BYTES = 64 << 10
+_plan_of = attrgetter("plan")
 
 
 Completion = HardStatePersisted | EntriesPersisted | DiskFull | EntryChanged | FilesClosed
@@ -141,7 +143,7 @@ class LogWriter:
         due: dict[GroupId, GroupFiles] = {}
         for job in jobs:
             if isinstance(job, AppendEntries):
-                job.files.waiting += job.entries
+                job.files.waiting += job.runs
                 due[job.files.group_id] = job.files
             elif isinstance(job, Truncate):
                 if not job.files.is_broken:
@@ -163,7 +165,7 @@ class LogWriter:
 
     def _write_entries(self, due: dict[GroupId, GroupFiles]) -> list[Completion]:
         completions: list[Completion] = []
-        written: list[tuple[GroupFiles, DiskFile, PlacedEntry]] = []
+        written: list[tuple[GroupFiles, DiskFile, Entry]] = []
         for files in due.values():
             last = self._write_waiting(files, completions)
             if last is not None:
@@ -171,24 +173,23 @@ class LogWriter:
                 written.append((files, files.file, last))
         self._sync([file for _, file, _ in written])
         for files, _, last in written:
-            term, index = last.entry.term, last.entry.index
-            files.durable = index
-            completions.append(EntriesPersisted(files.group_id, term, index, files.cut_count))
+            files.durable = last.index
+            completions.append(EntriesPersisted(files.group_id, last.term, last.index, files.cut_count))
         completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
         return completions
 
-    def _write_waiting(self, files: GroupFiles, completions: list[Completion]) -> PlacedEntry | None:
+    def _write_waiting(self, files: GroupFiles, completions: list[Completion]) -> Entry | None:
         """Write what waits, as far as there is space; returns the last entry that was written."""
-        entries = _unchanged(files, completions)
-        last: PlacedEntry | None = None
+        runs = _unchanged(files, completions)
+        last: Entry | None = None
         count = 0
-        for plan, run in groupby(entries, key=lambda placed: placed.plan):
-            neighbours = list(run)
-            if not _write_run(files, plan, neighbours):
+        for plan, in_segment in groupby(runs, key=_plan_of):
+            neighbours = list(in_segment)
+            if not _write_neighbours(files, plan, neighbours):
                 break
             count += len(neighbours)
-            last = neighbours[-1]
-        files.waiting = entries[count:]
+            last = neighbours[-1].entries[-1]
+        files.waiting = runs[count:]
         return last
 
     def _sync(self, written: Sequence[DiskFile]) -> None:
@@ -205,19 +206,21 @@ def _note_bad_entry(job: NoteBadEntry) -> None:
         logger.warning("%s: no space to note damage: %s", job.files.directory, job.reason)
 
 
-def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedEntry]:
+def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedRun]:
     """What waits up to the first entry that is not what was proposed; from there on the group is broken."""
     if files.is_broken:
         return []
-    for at, placed in enumerate(files.waiting):
-        if not matches(placed.entry.header, placed.entry.body):
+    for at, run in enumerate(files.waiting):
+        count = intact_count(run.entries)
+        if count < len(run.entries):
             files.is_broken = True
-            completions.append(EntryChanged(files.group_id, placed.entry.index))
-            return files.waiting[:at]
+            changed = run.entries[count].index
+            completions.append(EntryChanged(files.group_id, changed))
+            return [*files.waiting[:at], *([run.until(Index(changed - 1))] if count else ())]
     return files.waiting
 
 
-def _write_run(files: GroupFiles, plan: SegmentPlan, run: Sequence[PlacedEntry]) -> bool:
+def _write_neighbours(files: GroupFiles, plan: SegmentPlan, runs: Sequence[PlacedRun]) -> bool:
     """Write neighbours of one segment; False if the disk is full (then as good as nothing was written)."""
     if plan != files.plan:
         try:
@@ -229,18 +232,17 @@ def _write_run(files: GroupFiles, plan: SegmentPlan, run: Sequence[PlacedEntry])
         files.roll_to(plan, file)
     assert files.file is not None, f"segment {plan.first_index} has no file"
     buffers: list[Buffer] = []
-    for placed in run:
-        buffers.append(placed.entry.header)
-        buffers += placed.entry.body
-    end = run[-1].end_position
+    for run in runs:
+        buffers += run.buffers()
+    end = runs[-1].end_position
     if end > files.written_end:
-        if end - run[0].position <= SMALL_RUN_BYTES:
+        if end - runs[0].position <= SMALL_RUN_BYTES:
             zeros = ZEROS[: plan.file_bytes - end]
             buffers.append(zeros)
             end += len(zeros)
         files.written_end = end
     try:
-        files.file.write(buffers, run[0].position)
+        files.file.write(buffers, runs[0].position)
     except OSError as error:
         if error.errno in NO_SPACE:
             return False

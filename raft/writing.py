@@ -7,7 +7,7 @@ from .clock import Clock, Timer
 from .group_files import GroupFiles
 from .hard_state import HardState
 from .job_thread import JobRunner
-from .placed import Cut, PlacedEntry
+from .placed import Cut, PlacedRun
 from .settings import RaftSettings
 from .writer import (
     AppendEntries,
@@ -48,7 +48,7 @@ class Writing:
     def truncate(self, cut: Cut) -> None:
         self._runner.submit(Truncate(self.files, cut))
 
-    def append(self, placed: Sequence[PlacedEntry]) -> None:
+    def append(self, placed: Sequence[PlacedRun]) -> None:
         self._runner.submit(AppendEntries(self.files, placed))
 
     def note_bad_entry(self, reason: str) -> None:

@@ -4,7 +4,6 @@ from raft.entries import Entry, EntryKind, new_entry
 from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
 from raft.log import SegmentLog, TermStarts
-from raft.placed import PlacedEntry
 from raft.recovery import recover
 from raft.segments import Mark
 from raft.writer import (
@@ -70,8 +69,7 @@ class OneGroup:
         )
 
     def put(self, *entries: Entry) -> AppendEntries:
-        placed: list[PlacedEntry] = [self.log.append(entry) for entry in entries]
-        return AppendEntries(self.files, placed)
+        return AppendEntries(self.files, [run for entry in entries for run in self.log.append((entry,))])
 
     def truncate(self, to_index: int) -> Truncate:
         return Truncate(self.files, self.log.truncate(Index(to_index)))

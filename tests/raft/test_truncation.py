@@ -256,7 +256,7 @@ def test_what_waits_for_space_is_cut_without_touching_the_disk() -> None:
     assert len(one.files.waiting) == 3
     cut = one.truncate(3)
     one.write(cut)
-    assert [placed.entry.index for placed in one.files.waiting] == [2, 3]
+    assert [run.first_index for run in one.files.waiting] == [2, 3]
     disk.no_space = set()
     one.write(one.append(b"new", term=3))
     assert [term for term, _ in contents(open_again(disk))] == [2, 2, 2, 3]
