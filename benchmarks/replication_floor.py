@@ -192,7 +192,8 @@ class FloorNode:
 
     def send(self, to: int, kind: int, group: int, buffers: Sequence[Buffer]) -> None:
         size = sum(map(len, buffers))
-        self.links[to].writelines([FRAME.pack(size, kind, group), *buffers])
+        if not self.links[to].is_closing():  # at the end, when the others are killed
+            self.links[to].writelines([FRAME.pack(size, kind, group), *buffers])
 
     def link_up(self, other: int, transport: asyncio.Transport) -> None:
         self.links[other] = transport
