@@ -1,8 +1,8 @@
 """Cuts between nodes on one loopback, in a network namespace of this process: nftables drops packets of one direction.
 
-Each node runs with a group id of its own: the first packet of a peer connection marks it with who dialed whom, and a
-rule drops what either side sends on connections with that mark. The clients' connections stay. Needs root and `nft`;
-the whole process must run under `unshare -n`.
+Each node runs with a group id of its own: a packet to a peer port marks its connection with who dialed whom, and a
+rule drops what either side sends on connections with that mark. Datagrams to the number of a peer port are cut with
+the connections. Those of the clients stay. Needs root and `nft`; the whole process must run under `unshare -n`.
 """
 
 import subprocess
@@ -31,10 +31,10 @@ class PeerNetwork:
         _run("nft", "add", "chain", *TABLE, "marks", "{ type filter hook output priority -10 ; }")
         _run("nft", "add", "chain", *TABLE, "drops", "{ type filter hook output priority 0 ; }")
         for dialing, listening in permutations(self._ids, 2):
-            rule = (
-                f"meta skgid {_gid(dialing)} tcp dport {ports[listening - 1]} ct mark set {_mark(dialing, listening)}"
-            )
-            _run("nft", "add", "rule", *TABLE, "marks", *rule.split())
+            to, mark = ports[listening - 1], _mark(dialing, listening)
+            for protocol in ("tcp", "udp"):
+                rule = f"meta skgid {_gid(dialing)} {protocol} dport {to} ct mark set {mark}"
+                _run("nft", "add", "rule", *TABLE, "marks", *rule.split())
 
     def cut(self, sender: int, receiver: int) -> None:
         """Nothing that `sender` sends reaches `receiver`; the other way stays open."""
