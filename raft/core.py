@@ -97,6 +97,10 @@ class RaftCore:
         return Role.FOLLOWER if self._state.memberships.is_voter else Role.LEARNER
 
     @property
+    def has_leadership(self) -> bool:  # it was elected in this term, whether its no-op is applied yet or not
+        return self._leadership is not None
+
+    @property
     def term(self) -> Term:
         return self._state.hard_state.term
 
@@ -230,18 +234,22 @@ class RaftCore:
 
     # What happens
 
-    def tick(self, now_ms: int, *, is_late: bool = False) -> None:
-        """Time has passed. `is_late`: the caller knows that its own loop was busy (see `ElectionTimer.fires`)."""
+    def tick(self, now_ms: int, *, is_late: bool = False, lives: bool = False) -> None:
+        """Time has passed. `is_late`: our own loop was busy; `lives`: so is whom this member waits for (`vitals`)."""
         self._now_ms = now_ms
         leadership = self._leadership
         if leadership is not None:
             due_ms = leadership.due_ms_or_none
             if due_ms is not None and now_ms >= due_ms:
-                self._beat(leadership, is_late=is_late or now_ms - due_ms > self._state.timings.heartbeat_ms)
+                is_late = is_late or now_ms - due_ms > self._state.timings.heartbeat_ms
+                if leadership.beat(now_ms, is_late=is_late, lives=lives):
+                    leadership.go_on_with_change(now_ms)
+                else:
+                    self._become_follower(self.term, None)
             return
         if self._ask_due_ms is not None and now_ms >= self._ask_due_ms:
             self._ask_again()
-        if self._timer.fires(now_ms, is_late=is_late, is_alone=self._state.memberships.is_alone):
+        if self._timer.fires(now_ms, is_late=is_late, is_alone=self._state.memberships.is_alone, lives=lives):
             self._stand()
 
     def step(self, sender: NodeId, message: Message, now_ms: int) -> None:
@@ -550,12 +558,6 @@ class RaftCore:
             self._ask_due_ms = None
 
     # Leading
-
-    def _beat(self, leadership: Leadership, *, is_late: bool) -> None:
-        if leadership.beat(self._now_ms, is_late=is_late):
-            leadership.go_on_with_change(self._now_ms)
-        else:
-            self._become_follower(self.term, None)
 
     def _on_append_response(self, sender: NodeId, response: AppendResponse) -> None:
         leadership = self._leadership

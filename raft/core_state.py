@@ -32,10 +32,14 @@ class Randomness(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """`election_ms`: silence of the leader before a pre-vote, this much to twice as much; so long it is protected."""
+    """`election_ms`: silence of the leader before a pre-vote, this much to twice as much; so long it is protected.
+
+    `stall_ms`: silence that signs of life excuse at most.
+    """
 
     heartbeat_ms: int = 100
     election_ms: int = 500
+    stall_ms: int = 3_000
     window_bytes: int = 8 << 20
     append_bytes_max: int = 1 << 20
 

@@ -96,6 +96,10 @@ class Group:
         return Role.FOLLOWER if self._stopped else self._core.role
 
     @property
+    def has_leadership(self) -> bool:  # elected, whether its no-op is applied yet or not
+        return self._stopped is None and self._core.has_leadership
+
+    @property
     def term(self) -> Term:
         return self._core.term
 
@@ -297,8 +301,11 @@ class Group:
             if isinstance(message, Removed):
                 self._on_removed(message)
                 return
-            self._core.step(sender.node_id, message, now_ms)
-            if isinstance(message, PreVoteRequest):
+            is_pre_vote = isinstance(message, PreVoteRequest)
+            # A leader that lives is protected, also while it is too busy to say so in its group.
+            if not is_pre_vote or not self.ticked.is_waited_for_alive():
+                self._core.step(sender.node_id, message, now_ms)
+            if is_pre_vote:
                 self._tell_if_removed(sender)
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
@@ -322,7 +329,7 @@ class Group:
         if self._stopped or self._is_swapping:
             return
         try:
-            self._core.tick(now_ms, is_late=is_late)
+            self._core.tick(now_ms, is_late=is_late, lives=self.ticked.is_waited_for_alive())
             if self._members.is_left_alone(self._core.leader_or_none, now_ms, 2 * self._services.settings.election_ms):
                 self._leave()
         except Exception as error:  # noqa: BLE001 - the top of a callback

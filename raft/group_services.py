@@ -14,6 +14,7 @@ from .job_thread import JobRunner
 from .pulse import Pulse, Send
 from .recovery import Recovered
 from .settings import RaftSettings
+from .vital_signs import Signs
 from .writer import WriterJob
 
 
@@ -40,6 +41,7 @@ class GroupServices:
     writer: JobRunner[WriterJob]
     checkpoints: JobRunner[CheckpointJob | Drained]
     pulse: Pulse
+    signs: Signs
     send: Send
     peer_or_none: Callable[[NodeId], Peer | None]
     has_peers: bool

@@ -38,7 +38,7 @@ from .group import Group
 from .group_files import GroupFiles
 from .group_services import Drained, GroupServices
 from .install import Blocking, CheckFiles
-from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine
+from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine, Term
 from .job_thread import JobThread, RunnerFactory
 from .messages import ANSWERS, Message, Removed
 from .peers import Peers
@@ -47,6 +47,7 @@ from .recovery import Recovered, recover
 from .resting import answers
 from .segments import segment_name
 from .settings import RaftSettings
+from .vital_signs import NO_SIGNS
 from .writer import Completion, FilesClosed, LogWriter, WriterJob
 
 OPENING_MAX = 4
@@ -130,6 +131,7 @@ class RaftHost:
         self._timings = Timings(
             heartbeat_ms=settings.heartbeat_ms,
             election_ms=settings.election_ms,
+            stall_ms=settings.stall_ms,
             window_bytes=settings.window_bytes,
             append_bytes_max=settings.append_bytes_max,
         )
@@ -151,6 +153,7 @@ class RaftHost:
             writer=surroundings.runners("raft-writer", self._write, self._fail_from_thread),
             checkpoints=surroundings.runners("raft-checkpoints", self._write_checkpoints, self._fail_from_thread),
             pulse=Pulse(surroundings.clock, self._timings, send),
+            signs=NO_SIGNS if peers is None or peers.vitals is None else peers.vitals,
             send=send,
             peer_or_none=_nobody if peers is None else peers.peer_or_none,
             has_peers=peers is not None,
@@ -163,6 +166,8 @@ class RaftHost:
         self._unobserve: Callable[[], None] = lambda: None
         if peers is not None:
             peers.on_message = self._on_message
+            if peers.vitals is not None:
+                peers.vitals.led = self._led
             self._unobserve = peers.observe(self._on_peer_up, self._on_peer_down)
 
     async def open_group(
@@ -200,6 +205,9 @@ class RaftHost:
         self._groups[group_id] = group
         group.start()
         return group
+
+    def _led(self) -> list[tuple[GroupId, Term]]:
+        return [(group_id, group.term) for group_id, group in self._groups.items() if group.has_leadership]
 
     async def _end_last_life(self, group_id: GroupId) -> None:
         """Wait until it is at rest. Raises: GroupStoppedError: the disk failed, or does not answer in time."""

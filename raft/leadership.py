@@ -109,14 +109,14 @@ class Leadership:
         """A leader without any other member has nobody to beat for."""
         return self._beat_due_ms if self._members else None
 
-    def beat(self, now_ms: int, *, is_late: bool) -> bool:
+    def beat(self, now_ms: int, *, is_late: bool, lives: bool = False) -> bool:
         """A heartbeat to everyone. False: no majority was heard for an election time, so it must lead no more."""
         state = self._state
         self._beat_due_ms = now_ms + state.timings.heartbeat_ms
         # What the others said may wait in our sockets while our own loop is busy: once, that is no silence of theirs.
         is_excused = is_late and not self._was_late
         self._was_late = is_late
-        if not is_excused and not self._hears_majority(now_ms):
+        if not is_excused and not self._hears_majority(now_ms, lives=lives):
             return False
         if self.transfer_to is not None:
             self._go_on_with_transfer(now_ms)
@@ -133,8 +133,9 @@ class Leadership:
         self._committed_at_beat = state.committed
         return True
 
-    def _hears_majority(self, now_ms: int) -> bool:
-        oldest_ms = now_ms - self._state.timings.election_ms
+    def _hears_majority(self, now_ms: int, *, lives: bool) -> bool:
+        timings = self._state.timings
+        oldest_ms = now_ms - (timings.stall_ms if lives else timings.election_ms)
         heard = sum(1 for member in self._members.values() if member.is_voter and member.heard_ms > oldest_ms)
         return heard + self._state.memberships.is_voter >= self._state.memberships.quorum
 

@@ -24,6 +24,7 @@ from .configuration import Peer
 from .errors import CallRefusedError, MalformedFrameError, PeerUnreachableError, RaftError
 from .interfaces import Buffer, GroupId, NodeId
 from .links import FRAME_BYTES_MAX, Links
+from .vitals import Vitals
 
 HEADER = Struct(">BHB")
 CALL_HEADER = Struct(">BHBBQ")
@@ -84,10 +85,20 @@ class Peers:
     """Owns its links: `start` starts them, `close` closes them. All methods belong to the event loop of `start`.
 
     `on_message(peer, group, kind, payload)` is set once by the Raft host; before that, messages are dropped.
+    `vitals`: the signs of life that go beside the links, which open and close it; None: there are none.
     """
 
-    def __init__(self, links: Links, rpcs_max: int, clock: Clock, *, logger: logging.Logger | None = None) -> None:
+    def __init__(
+        self,
+        links: Links,
+        rpcs_max: int,
+        clock: Clock,
+        *,
+        logger: logging.Logger | None = None,
+        vitals: Vitals | None = None,
+    ) -> None:
         self.on_message: OnMessage = _drop
+        self.vitals = vitals
         self._links = links
         self._rpcs_max = rpcs_max
         self._clock = clock

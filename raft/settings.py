@@ -19,6 +19,7 @@ class RaftSettings:
     close_timeout_ms: int = 5_000  # of the 10 s that a node has to stop
     heartbeat_ms: int = 100
     election_ms: int = 500  # silence of the leader before a pre-vote: this much to twice as much, drawn for each wait
+    stall_ms: int = 3_000  # so long a node that gives signs of life is waited for, though nothing else comes from it
     window_bytes: int = 8 * MIB  # sent to one follower of one group and not yet acknowledged
     append_bytes_max: int = 1 * MIB  # of one AppendRequest, unless a single entry is larger
     silence_ms: int = 1_000  # a link on which nothing came for so long is down

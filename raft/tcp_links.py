@@ -34,6 +34,8 @@ from .greetings import (
 from .links import FRAME_BYTES_MAX, LinkReceiver, PeerAddress
 from .questions import Answering, Answers, QuestionHandler, ask, check_welcome
 from .settings import RaftSettings
+from .vital_signs import key_of
+from .vitals import Vitals
 
 if TYPE_CHECKING:
     from .configuration import Peer
@@ -54,6 +56,7 @@ class Surroundings:
 
     clock: Clock
     random: Random
+    vitals: Vitals | None = None
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
 
 
@@ -75,6 +78,7 @@ class TcpLinks:
         self._clock = surroundings.clock
         self._random = surroundings.random
         self._logger = surroundings.logger
+        self._vitals = surroundings.vitals
         self._server: asyncio.Server | None = None
         self._receiver: LinkReceiver | None = None
         self._addresses: dict[NodeId, PeerAddress] = {}
@@ -94,6 +98,8 @@ class TcpLinks:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._new_stranger, self._listen.host, self._listen.port)
         host, port = self._server.sockets[0].getsockname()[:2]
+        if self._vitals is not None:
+            self._vitals.open(host, port)
         return PeerAddress(host, port)
 
     async def ask(self, address: PeerAddress, question: bytes, timeout_ms: int) -> memoryview:
@@ -148,6 +154,8 @@ class TcpLinks:
             self._ticker.cancel()
         if self._server is not None:
             self._server.close()
+        if self._vitals is not None:
+            self._vitals.close()
         dialers = [dialer.task for dialer in self._dialers.values()]
         for task in dialers:
             task.cancel()
@@ -210,7 +218,7 @@ class TcpLinks:
             raise GreetingRefusedError(f"node {self._own.node_id} is starting or stopping")
         self.forget_stranger(connection)
         connection.send((encode_greeting(self._greeting(Purpose.WELCOME, heard.nonce, heard.node_id)),))
-        self.bring_up(_Link(self, connection, heard.peer))
+        self.bring_up(_Link(self, connection, heard.peer, heard.nonce))
 
     # Dialing
 
@@ -248,6 +256,9 @@ class TcpLinks:
             old.connection.abort("replaced by a newer one")
         link.heard_ms = link.sent_ms = self._clock.now_ms()
         self._links[node] = link
+        if self._vitals is not None and node in self._addresses:
+            there = link.connection.remote.rpartition(":")[0], self._addresses[node].port
+            self._vitals.on_up(node, there, key_of(self.cluster_id, link.nonce))
         self._logger.info("link to node %d at %s is up", node, link.connection.remote)
         self._receiver.on_up(link.peer)
 
@@ -256,6 +267,8 @@ class TcpLinks:
             return
         del self._links[link.peer.node_id]
         link.ended.set()
+        if self._vitals is not None:
+            self._vitals.on_down(link.peer.node_id)
         self._logger.info("link to node %d is down: %s", link.peer.node_id, reason)
         if self._receiver is not None:
             self._receiver.on_down(link.peer)
@@ -292,11 +305,20 @@ class TcpLinks:
         self._ticked_ms = now_ms
         # First of all: whatever an observer of an ended link fails at, the next tick comes.
         self._ticker = self._clock.call_later(settings.heartbeat_ms, self._tick)
+        if self._vitals is not None:
+            self._vitals.beat(now_ms)
         for link in tuple(self._links.values()):
-            if link.is_silent(now_ms, settings.silence_ms) and not was_late:
+            is_silent = link.is_silent(now_ms, settings.silence_ms)
+            if self._vitals is not None:
+                self._vitals.on_bytes(link.peer.node_id, link.heard_ms)
+            if is_silent and not was_late and not self._lives(link):
                 link.connection.abort(f"nothing came for {settings.silence_ms} ms")
             elif link.is_idle(now_ms, settings.heartbeat_ms // 2):
                 link.connection.send(())
+
+    def _lives(self, link: _Link) -> bool:
+        """Its node gives signs, though nothing came over the link for a while."""
+        return self._vitals is not None and self._vitals.lives(link.peer.node_id)
 
     # Small things
 
@@ -386,7 +408,7 @@ class _Dialed:
         except GreetingRefusedError as error:
             self.link.set_exception(error)
             return
-        link = _Link(self._links, connection, decode_greeting(frame).peer)
+        link = _Link(self._links, connection, decode_greeting(frame).peer, self._greeting.nonce)
         self.link.set_result(link)
         self._links.bring_up(link)
 
@@ -399,8 +421,9 @@ class _Dialed:
 class _Link:
     """Owns a connection whose two ends know each other."""
 
-    def __init__(self, links: TcpLinks, connection: Connection, peer: Peer) -> None:
+    def __init__(self, links: TcpLinks, connection: Connection, peer: Peer, nonce: bytes) -> None:
         self.peer = peer
+        self.nonce = nonce
         self.connection = connection
         self.ended = asyncio.Event()
         self.heard_ms = self.sent_ms = 0

@@ -54,6 +54,16 @@ class TickedGroup:
     def on_tick(self, now_ms: int, *, is_late: bool) -> None:
         self._on_tick(now_ms, is_late=is_late)
 
+    def is_waited_for_alive(self) -> bool:
+        """By its signs of life: the leader, or with this member, if it leads, a majority of the voters."""
+        signs, core, me = self._services.signs, self._core, self._services.me.node_id
+        if not core.has_leadership:
+            leader = core.leader_or_none
+            return leader is not None and leader != me and signs.leads(leader, self._group_id, core.term)
+        voters = core.configuration.voters if core.configuration is not None else ()
+        alive = sum(peer.node_id == me or signs.lives(peer.node_id) for peer in voters)
+        return len(voters) > 1 and 2 * alive > len(voters)
+
     def heartbeats_at_rest(self) -> Sequence[tuple[NodeId, HeartbeatRow]]:
         if self._members.strangers or self._members.is_outside or self._core.has_ready:
             return ()

@@ -42,13 +42,14 @@ class ElectionTimer:
         """The leader spoke within the shortest election time."""
         return now_ms - self._heard_ms < self._timings.election_ms
 
-    def fires(self, now_ms: int, *, is_late: bool, is_alone: bool) -> bool:
+    def fires(self, now_ms: int, *, is_late: bool, is_alone: bool, lives: bool = False) -> bool:
         """Time is up. What the leader said may wait in our sockets while our loop is late: once, that excuses it."""
         if self.due_ms is None or now_ms < self.due_ms:
             return False
         is_late = is_late or now_ms - self.due_ms > self._timings.heartbeat_ms
-        is_excused = is_late and not self._was_late and not is_alone
-        self._was_late = is_excused
+        lives = lives and now_ms - self._heard_ms < self._timings.stall_ms
+        is_excused = lives or (is_late and not self._was_late and not is_alone)
+        self._was_late = is_excused and not lives
         if is_excused:
             self.due_ms = now_ms + self._timings.heartbeat_ms
         return not is_excused

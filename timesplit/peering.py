@@ -36,6 +36,7 @@ from raft.interfaces import NodeId
 from raft.links import PeerAddress
 from raft.peers import Peers
 from raft.tcp_links import Surroundings, TcpLinks
+from raft.vitals import Vitals
 from sharding.catalog import NodeRecord
 from sharding.errors import ShardingError
 
@@ -243,12 +244,17 @@ async def open_peering(
     members = {NodeId(node): PeerAddress(*where) for node, where in members_of(settings).items()}
     own = members.get(directory.node_id)
     listen = PeerAddress(*address(settings.peer, "peer")) if is_peer_given or own is None else own
-    surroundings = Surroundings(clock=clock, random=random.SystemRandom(), logger=logging.getLogger("links"))
+    vitals = Vitals(
+        directory.node_id, heartbeat_ms=raft.heartbeat_ms, election_ms=raft.election_ms, stall_ms=raft.stall_ms
+    )
+    surroundings = Surroundings(
+        clock=clock, random=random.SystemRandom(), logger=logging.getLogger("links"), vitals=vitals
+    )
     links = TcpLinks(directory.peer, listen, raft, surroundings, directory.cluster_id)
     founder = Founder(directory, members, links, clock, logging.getLogger("cluster"))
     links.on_question = founder.answer
     bound = await links.listen()
-    peers = Peers(links, raft.rpcs_max, clock, logger=logging.getLogger("peers"))
+    peers = Peers(links, raft.rpcs_max, clock, logger=logging.getLogger("peers"), vitals=vitals)
     return Peering(settings, links, peers, founder, own or PeerAddress(settings.advertise or bound.host, bound.port))
 
 

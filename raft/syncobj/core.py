@@ -88,6 +88,11 @@ class SyncObjCore:
         return Role.FOLLOWER if self._state.memberships.is_voter else Role.LEARNER
 
     @property
+    def has_leadership(self) -> bool:
+        """It was elected in this term, whether its no-op is applied yet or not."""
+        return self._engine.is_in(LEADER)
+
+    @property
     def term(self) -> Term:
         return self._state.term
 
@@ -151,11 +156,16 @@ class SyncObjCore:
 
     # Time and links
 
-    def tick(self, now_ms: int, *, is_late: bool = False) -> None:
-        """`is_late`: our own loop was busy, so a silence is no evidence; what waits in the sockets is read first."""
+    def tick(self, now_ms: int, *, is_late: bool = False, lives: bool = False) -> None:
+        """`is_late`: our own loop was busy, so a silence is no evidence; what waits in the sockets is read first.
+
+        `lives`: whom this member waits for is silent at most because it is busy.
+        """
         self._now_ms = now_ms
         if is_late and not self._was_late and not self._state.memberships.is_alone:
             self._engine.give_time(now_ms)
+        elif lives:
+            self._engine.give_time(now_ms, self._state.timings.stall_ms)
         self._was_late = is_late
         self._engine.tick(now_ms)
         if self._transfer_to is not None:

@@ -154,14 +154,16 @@ class HardenedSyncObj(SyncObj):
         self._onTick(0.0)
         self._note_committed()
 
-    def give_time(self, now_ms: int) -> None:
-        """One heartbeat more until anybody is thought silent."""
+    def give_time(self, now_ms: int, heard_within_ms: int | None = None) -> None:
+        """One heartbeat more until anybody is thought silent; or only for those that spoke so lately."""
         self._enter(now_ms)
         until_s = self.now_s + self._state.timings.heartbeat_ms / 1_000
-        self._SyncObj__raftElectionDeadline = max(self._SyncObj__raftElectionDeadline, until_s)
+        if heard_within_ms is None or now_ms - self._heard_ms < heard_within_ms:
+            self._SyncObj__raftElectionDeadline = max(self._SyncObj__raftElectionDeadline, until_s)
         heard_s = until_s - self._state.timings.election_ms / 1_000
         for node, at_s in self._SyncObj__lastResponseTime.items():
-            self._SyncObj__lastResponseTime[node] = max(at_s, heard_s)
+            if heard_within_ms is None or now_ms - self._members[node].heard_ms < heard_within_ms:
+                self._SyncObj__lastResponseTime[node] = max(at_s, heard_s)
 
     def stand_now(self, now_ms: int) -> None:
         """At the next tick, if anybody can be reached."""

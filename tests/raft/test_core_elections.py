@@ -198,6 +198,17 @@ def test_a_caller_that_was_busy_may_say_so() -> None:
     assert member.core.role is Role.FOLLOWER
 
 
+def test_a_member_whose_leader_gives_signs_of_life_does_not_stand_before_they_stop() -> None:
+    member = one(1, configuration(1, 2, 3))
+    first_ms = member.core.due_ms_or_none
+    assert first_ms is not None
+    for now_ms in range(first_ms, first_ms + 1_000, 50):
+        member.core.tick(now_ms, lives=True)
+        assert member.core.role is Role.FOLLOWER
+    member.core.tick(first_ms + 1_100)
+    assert member.core.role is Role.CANDIDATE
+
+
 def test_a_leader_that_hears_no_majority_for_an_election_time_leads_no_more() -> None:
     cores = group(1, 2, 3)
     leader = cores.elect(1)
