@@ -52,3 +52,11 @@ class Candidacy:
             state.send(node, PreVoteRequest(self.term, tail.last_term, tail.last))
         elif state.node_id in granted:
             state.send(node, VoteRequest(self.term, tail.last_term, tail.last, self._is_transfer))
+
+
+def ask_whether_removed(state: CoreState) -> None:
+    """Who stands for election is told if it was removed; who may not stand asks alike, and counts no answer."""
+    tail = state.tail
+    for node in state.memberships.voters:
+        if node != state.node_id:
+            state.send(node, PreVoteRequest(Term(state.term + 1), tail.last_term, tail.last))

@@ -12,7 +12,7 @@ only after its term's no-op is applied; an entry's body is a handle that is neve
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from .candidacy import Candidacy
+from .candidacy import Candidacy, ask_whether_removed
 from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer
 from .core_state import CoreConfig, CoreState, Randomness
@@ -63,7 +63,7 @@ class RaftCore:
         known = [(config.configuration_index, config.configuration)]
         if config.configuration_index > config.applied:
             known.insert(0, (Index(0), config.configuration_before))
-        memberships = Memberships(config.node_id, *known)
+        memberships = Memberships(config.node_id, *known, disk_id=config.disk_id)
         self._state = CoreState(
             config.node_id, config.timings, log, tail, memberships, hard_state, hard_state, config.applied
         )
@@ -512,14 +512,14 @@ class RaftCore:
         self._timer.draw()
         self._timer.arm(self._now_ms)
         if not self._is_electable:
-            self._note_role()
+            ask_whether_removed(self._state)
         elif self._state.memberships.is_alone:
             self._campaign(is_transfer=False)
         else:
             self._candidacy = Candidacy(self._state, self._following, Term(self.term + 1), is_pre=True)
             self._candidacy.ask_all()
             self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
-            self._note_role()
+        self._note_role()
 
     def _campaign(self, *, is_transfer: bool) -> None:
         """A new term, and the own vote in it; the others are asked when that is durable."""

@@ -55,6 +55,8 @@ DEFAULT_TIMINGS = Timings()
 class CoreConfig:
     """What a member knows when it starts.
 
+    `disk_id`: as which a configuration names it; with another one it names a predecessor, for whom this one neither
+    stands nor counts. None: whatever has its node id.
     `configuration`: the last one in the log (at `configuration_index`, 0 if that is below the checkpoint), or the
     founding one, or None: wait to be told. `configuration_before`: the one that returns when that entry is cut.
     `applied`: what the state machine starts from. `campaigns_at_once`: the preferred leader of a new group; a single
@@ -67,6 +69,7 @@ class CoreConfig:
     configuration: Configuration | None
     is_configuration_logged: bool
     applied: Index
+    disk_id: str | None = None
     configuration_index: Index = NO_INDEX
     configuration_before: Configuration | None = None
     campaigns_at_once: bool = False

@@ -334,6 +334,7 @@ class RaftHost:
             raise SingleMemberOnlyError(f"group {group_id} of {configuration}: this node has no peers")
         config = CoreConfig(
             node_id=self._self.node_id,
+            disk_id=self._self.disk_id,
             configuration=configuration,
             is_configuration_logged=logged is not None,
             applied=recovered.checkpoint.facts.applied if recovered.checkpoint else Index(0),
@@ -351,15 +352,17 @@ class RaftHost:
         )
 
     def _logged_configuration(self, body: bytes | None, directory: str) -> Configuration | None:
-        """Raises: CorruptLogError, ForeignDirectoryError."""
+        """Among others it need not name this node yet: who has a new disk is taken in by a later one.
+
+        Raises: CorruptLogError, ForeignDirectoryError.
+        """
         if body is None:
             return None
         try:
             configuration = decode_configuration(body)
         except ValueError as error:
             raise CorruptLogError(directory, f"unreadable configuration: {error}") from error
-        others = [peer for peer in configuration.peers if peer.node_id == self._self.node_id and peer != self._self]
-        if others or (self._peers is None and self._self not in configuration.peers):
+        if self._peers is None and self._self not in configuration.peers:
             raise ForeignDirectoryError(f"{directory}: of {configuration.peers}, not of {self._self}")
         return configuration
 

@@ -13,8 +13,10 @@ from .interfaces import Index, NodeId
 class Memberships:
     """The last configuration of the log and those before it that a cut may bring back; None: nobody has told us."""
 
-    def __init__(self, node_id: NodeId, *known: tuple[Index, Configuration | None]) -> None:
+    def __init__(self, node_id: NodeId, *known: tuple[Index, Configuration | None], disk_id: str | None = None) -> None:
+        """`disk_id`: who is named with another one is not this member, but its predecessor; None: any is ours."""
         self._node_id = node_id
+        self._disk_id = disk_id
         self._known = list(known)
         self._note()
 
@@ -54,13 +56,15 @@ class Memberships:
         self.nodes = frozenset(peer.node_id for peer in current.peers)
         assert len(self.nodes) == len(current.peers), f"a node twice in {current}"
         self.quorum = len(self.voters) // 2 + 1
-        self.is_voter = self._node_id in self.voters
-        self.is_alone = self.voters == (self._node_id,)
+        self.is_voter = self._is_voter_of(current)
+        self.is_alone = self.is_voter and len(self.voters) == 1
         # Until its removal is committed, it may be the only one whose log has that, and so the only one to be elected.
         self.may_stand = any(self._is_voter_of(configuration) for _, configuration in self._known)
 
     def _is_voter_of(self, configuration: Configuration | None) -> bool:
-        return configuration is not None and any(peer.node_id == self._node_id for peer in configuration.voters)
+        return configuration is not None and any(
+            peer.node_id == self._node_id and self._disk_id in {None, peer.disk_id} for peer in configuration.voters
+        )
 
 
 def next_step_or_none(

@@ -78,6 +78,7 @@ class Peering:
     """Where the others reach this node."""
     known: Addresses = field(default_factory=dict["NodeId", PeerAddress])
     _finding: asyncio.Task[None] | None = None
+    _has_catalog: bool = False
 
     @property
     def directory(self) -> DataDirectory:
@@ -127,6 +128,7 @@ class Peering:
         async def on_join(greeting: Greeting, request: JoinRequest) -> JoinAnswer:
             return await self._let_join(node, greeting.peer, request)
 
+        self._has_catalog = True
         node.observe_nodes(on_nodes)
         on_nodes()
         self.founder.on_join = on_join
@@ -221,13 +223,19 @@ class Peering:
                     self._hear_of(msgspec.msgpack.decode(answer, type=JoinAnswer))
 
     def _hear_of(self, answer: JoinAnswer) -> None:
-        """Where nodes are that we know and have no link to."""
+        """Where nodes are that we know and have no link to.
+
+        On another disk than we knew, too, while we do not know the catalog: who leads it may have got a new one while
+        this node was down, or before `peers.json` was lost. What promises count is for the groups' members to say.
+        """
         heard = {
             one.node_id: PeerAddress(one.host, one.port, one.disk_id)
             for one in answer.nodes
             if one.node_id in self.known and not self.links.is_up(one.node_id)
         }
-        after = self.known | {node: at for node, at in heard.items() if self.known[node].disk_id in {None, at.disk_id}}
+        if self._has_catalog:
+            heard = {node: at for node, at in heard.items() if self.known[node].disk_id in {None, at.disk_id}}
+        after = self.known | heard
         if answer.cluster_id == self.directory.cluster_id and after != self.known:
             self.known = after
             self.links.set_peers(after)

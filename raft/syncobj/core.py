@@ -52,7 +52,7 @@ class SyncObjCore:
         known = [(config.configuration_index, config.configuration)]
         if config.configuration_index > config.applied:
             known.insert(0, (Index(0), config.configuration_before))
-        memberships = Memberships(config.node_id, *known)
+        memberships = Memberships(config.node_id, *known, disk_id=config.disk_id)
         self._state = CoreState(
             config.node_id, config.timings, log, tail, memberships, hard_state, hard_state, config.applied
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from raft.configuration import Peer
 from raft.errors import ChangeInProgressError, NotLeaderError
 from raft.interfaces import NodeId, Role
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.raft_cluster import GROUP, RaftCluster, raft_cluster
+from tests.support.raft_cluster import GROUP, SETTINGS, RaftCluster, raft_cluster
 
 
 def on_members(*nodes: int) -> Callable[[Callable[[RaftCluster], Awaitable[None]]], Callable[[], None]]:
@@ -182,3 +183,59 @@ async def test_a_wiped_member_is_another_peer_that_neither_votes_nor_acknowledge
     assert await cluster.agree() == [b"a"]
     await cluster.crash(1)
     await cluster.leader([2, 3])
+
+
+def test_a_member_on_a_new_disk_goes_on_after_a_crash_that_left_it_the_configuration_of_its_predecessor() -> None:
+    async def run() -> None:
+        settings = replace(SETTINGS, append_bytes_max=2_048, window_bytes=4_096)
+        async with raft_cluster(1, 2, 3, settings=settings) as cluster:
+            bodies = [b"%d" % number + bytes(1_000) for number in range(30)]
+            for body in bodies:
+                await cluster.put(body)
+            await cluster.crash(3)
+            await cluster.start(3, FaultyDisk(33), disk_id="disk-3-swapped")
+            changing = asyncio.ensure_future(cluster[1].opened.change([cluster.peer(node) for node in (1, 2, 3)]))
+            await cluster.until(lambda: cluster[3].group is not None and cluster[3].bodies)
+            await cluster.crash(3, seed=1)
+            group = await cluster.restart(3)
+            assert Peer(NodeId(3), "disk-3") in group.configuration.voters, "it stopped too late for this test"
+            await cluster.until(changing.done)
+            assert await cluster.agree() == bodies
+            assert cluster.peer(3) in cluster[1].opened.configuration.voters
+
+    asyncio.run(run())
+
+
+@on_members(1)
+async def test_a_copied_log_makes_no_voter_of_a_node_with_another_disk(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await cluster.crash(1)
+    await cluster.start(1, disk_id="disk-1-copied")
+    group = await cluster.open(1, None)
+    assert group.configuration.voters == (Peer(NodeId(1), "disk-1"),)
+    term = group.term
+    await cluster.settle(5_000)
+    assert cluster.leader_or_none() is None
+    assert group.term == term, "it did not even vote for itself"
+
+
+@on_members(1, 2, 3)
+async def test_a_copied_log_has_no_part_in_elections(cluster: RaftCluster) -> None:
+    await cluster.put(b"a")
+    await cluster.crash(3)
+    await cluster.start(3, disk_id="disk-3-copied")
+    await cluster.open(3, None)
+    await cluster.crash(1)
+    await cluster.settle(5_000)
+    assert cluster.leader_or_none() is None, "one voter is left of three"
+
+
+@on_members(1, 2, 3)
+async def test_a_learner_that_was_removed_while_it_was_down_learns_of_it(cluster: RaftCluster) -> None:
+    await cluster.finish(cluster[1].opened.change([cluster.peer(1), cluster.peer(2)], [cluster.peer(3)]))
+    await cluster.agree()
+    await cluster.crash(3)
+    await change(cluster, 1, 2)
+    await cluster.restart(3)
+    await cluster.until(lambda: cluster[3].removed == [GROUP])
+    assert await cluster.leader() is cluster[1]

@@ -270,8 +270,11 @@ def test_a_learner_votes_and_never_stands() -> None:
     learner = one(3, configuration(1, 2, learners=[3]))
     learner.core.tick(1_500)
     learner.core.tick(4_000)
+    learner.core.step(N1, PreVoteResponse(Term(1), True), 4_001)
+    learner.core.step(N2, PreVoteResponse(Term(1), True), 4_001)
     assert learner.core.role is Role.LEARNER
-    assert learner.drive() == []
+    assert {type(outgoing.message) for outgoing in learner.drive()} == {PreVoteRequest}, "it asks if it was removed"
+    assert learner.core.term == 0
     learner.core.step(N1, VoteRequest(Term(2), Term(0), Index(0)), 5_000)
     learner.drive()
     learner.write()
@@ -290,7 +293,10 @@ def test_a_damaged_member_neither_votes_nor_stands() -> None:
     member = one(1, configuration(1, 2, 3), log=entries(1, 1), term=1, is_damaged=True)
     member.core.tick(1_500)
     member.core.tick(4_000)
-    assert member.drive() == []
+    member.core.step(N2, PreVoteResponse(Term(2), True), 4_001)
+    member.core.step(N3, PreVoteResponse(Term(2), True), 4_001)
+    assert {type(outgoing.message) for outgoing in member.drive()} == {PreVoteRequest}, "it asks if it was removed"
+    assert (member.core.role, member.core.term) == (Role.FOLLOWER, 1)
     member.core.step(N2, PreVoteRequest(Term(2), Term(5), Index(50)), 5_000)
     member.core.step(N2, VoteRequest(Term(2), Term(5), Index(50)), 5_000)
     member.drive()
