@@ -75,3 +75,19 @@ async def test_a_member_that_was_away_follows_a_leader_that_was_wiped_meanwhile(
     await cluster.restart(5)
     assert await cluster.agree() == [b"a", b"b"]
     check_no_failures(cluster)
+
+
+@on_members(1, 2, 3)
+async def test_a_member_that_starts_on_a_full_disk_follows_while_it_has_room_and_heals(cluster: RaftCluster) -> None:
+    bodies = [b"%d " % number * 200 for number in range(80)]
+    await cluster.put(*bodies[:40])
+    await cluster.crash(3, seed=1)
+    cluster[3].disk.no_space.add("create")
+    await cluster.restart(3)
+    for body in bodies[40:]:
+        await cluster.put(body, among=[1, 2])
+    await cluster.until(lambda: cluster[3].opened.is_full)
+    assert cluster[3].opened.applied < cluster[1].opened.applied
+    cluster[3].disk.no_space.clear()
+    assert await cluster.agree() == bodies
+    check_no_failures(cluster)

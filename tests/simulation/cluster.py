@@ -108,25 +108,15 @@ class Cluster:
                 wanted = {peers[one] for one in record.replicas}
                 if self.members_or_none(shard_id) != wanted:
                     return f"shard {shard_id} is of {self.members_or_none(shard_id)}, not of {wanted}"
-                is_held = shard_id in node.shards and not self.is_left_over(process, shard_id)
-                if is_held != (process.node_id in record.replicas):
+                if (shard_id in node.shards) != (process.node_id in record.replicas):
                     return f"{process.host_name} holds shards {[*node.shards]}, {record} is the catalog's"
         return ""
-
-    def is_left_over(self, process: NodeProcess, shard_id: int) -> bool:
-        """A learner that was down when it was removed never stands for election, and so is never told: still open."""
-        group, node = group_or_none(process, shard_id), process.node_or_none
-        is_learner = group is not None and group.role is Role.LEARNER and group.leader_or_none is None
-        record = None if node is None else node.catalog.shards.get(shard_id)
-        return is_learner and record is not None and process.node_id not in record.replicas
 
     def replica(self, process: NodeProcess, place: Place) -> list[tuple[int, bytes]] | None:
         """Everything that a node has applied of a partition, led there or not; None: it has no replica."""
         node = process.node_or_none
         record = None if node is None else node.catalog.topic_or_none(place[0])
         if node is None or record is None or (shard := node.shards.get(record.shards[place[1]])) is None:
-            return None
-        if self.is_left_over(process, shard.shard_id):
             return None
         chain = shard.state.chains.get((record.topic_id, place[1]))
         if chain is None:

@@ -92,6 +92,7 @@ class Life:
     kafka: KafkaServer | None = None
     shards: dict[int, "WatchedMachine"] = field(default_factory=dict)
     time: list[TimeServices] = field(default_factory=list)
+    has_failed: bool = False
 
 
 class WatchedMachine:
@@ -336,8 +337,8 @@ class NodeProcess:
             self.world.trace("ended", self.node_id, repr(error))
             self.world.after(0, lambda: self.crash_and_boot(0.5) if self.life is life else None)
         except Exception as error:  # noqa: BLE001 - the top of a process
-            if life.threads.is_dead or self.disk.sync_error is not None:
-                return
+            if life.threads.is_dead or life.has_failed or self.disk.sync_error is not None:
+                return  # the process ends anyway, and may start again: `_on_failure`
             if not self.is_damaged:
                 self.world.problem(f"{self.host_name} does not start: {error!r}")
             self._refuse(life, error)
@@ -441,6 +442,7 @@ class NodeProcess:
 
     def _on_failure(self, life: Life, group_id: GroupId | None, error: Exception) -> None:
         self.world.trace("failure", self.node_id, group_id, type(error).__name__)
+        life.has_failed = True
         if not isinstance(error, OSError) and not self.is_damaged:
             self.world.problem(f"{self.host_name}: group {group_id} failed: {error!r}")
         # As `timesplit.lifecycle`: the process ends. What a failed sync left behind is known after a power cycle only.
