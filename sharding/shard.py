@@ -34,6 +34,7 @@ from raft.errors import NotLeaderError as RaftNotLeaderError
 from raft.interfaces import Buffer, GroupId, Index, Place, RaftGroup, Role, RoleChange, Term
 from store.batches import BatchHeader, stamp
 
+from .checkpoint_pace import CheckpointPace
 from .commands.append import Append
 from .commands.command import COMMAND_HEAD, At, Command
 from .commands.table import COMMANDS, Table, decode_body, encode
@@ -57,8 +58,6 @@ from .write_split import WriteSplit
 
 # So few batches are not worth a copy.
 SEPARATE_READS_MAX = 8
-# A command costs a restart as much time as so many bytes of large ones (docs/decisions/0007).
-COMMAND_REPLAY_BYTES = 2_048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +108,7 @@ class Shard:
         self._repeaters: dict[tuple[bytes, int, int], list[OnDone]] = {}
         self._held: dict[Chain, deque[Held]] = {}
         self._is_applying = False
-        self._replay_bytes = 0
-        self._is_checkpoint_due = False
+        self._pace = CheckpointPace(self._settings.checkpoint_bytes, self._checkpoint, call_soon)
         self._on_idle: asyncio.Future[None] | None = None
 
         self._observers = Observers(f"shard {shard_id}", logger)
@@ -195,20 +193,20 @@ class Shard:
         if self._gathered:
             self._propose()
 
-    def _checkpoint_if_due(self) -> None:
+    def _checkpoint(self) -> None:
         # A group that stopped in between has no further use for one.
-        if self._is_checkpoint_due and not self._is_closing and not self.group.is_stopped:
+        if not self._is_closing and not self.group.is_stopped:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:
         """A restart replays only what follows. Not to be called while an entry is applied."""
-        self._is_checkpoint_due = False
-        self._replay_bytes = 0
+        self._pace.on_saved()
         self.group.save_checkpoint(self.state.snapshot())
 
     def fail_pending(self) -> None:
         """Answer whatever still waits; the last call before the group is closed."""
         self._is_closing = True
+        self._pace.stop()
         self._fail_all(ClosingError("the node is shutting down; the outcome is unknown"))
 
     def submit(self, command: Command) -> asyncio.Future[object]:
@@ -434,10 +432,7 @@ class Shard:
             self._is_applying = False
         self._observers.tell_watchers(self.state)
         self._tell_idle()
-        self._replay_bytes += size + COMMAND_REPLAY_BYTES * command_count
-        if self._replay_bytes >= self._settings.checkpoint_bytes and not self._is_checkpoint_due:
-            self._is_checkpoint_due = True
-            self._call_soon(self._checkpoint_if_due)
+        self._pace.on_applied(size, command_count)
 
     def _apply_own(self, entry: Entry, place: Place) -> None:
         term, index, segment = entry.term, entry.index, place.segment

@@ -98,6 +98,7 @@ class Run:
         self.wait_for_writes(100)
         longest = max(writer.longest_silence_s(begun, time.monotonic()) for writer in self.writers)
         self.silences.append((name, longest))
+        sys.stderr.write(f"{name} {longest:.3f}\n")
 
     def _one(self) -> int:
         return self.random.randint(1, self.options.nodes)
