@@ -341,7 +341,7 @@ class Group:
         """Do and say at once what the core has to; what else this turn brings comes in messages of its own anyway."""
         if self._is_scheduled or self._is_advancing or self._stopped:
             return
-        if self._core.has_ready:
+        if self._core.has_ready or not self._is_whole:
             self._drive()
             return
         try:
@@ -518,6 +518,9 @@ class Group:
             if self._applier.applied < self._committed:
                 self._schedule()
                 break
+        if not self._is_whole and not (self._core.is_damaged or self._core.is_doubtful):
+            self._is_whole = True
+            self._writing.clear_damage()
         self._stop_if_drained()
         self._news.tell()
 
@@ -541,9 +544,6 @@ class Group:
             self._barriers.release(self._applier.applied)
         for change in ready.role_changes:
             self._machine.on_role(change)
-        if not self._is_whole and not (self._core.is_damaged or self._core.is_doubtful):
-            self._is_whole = True
-            writing.clear_damage()
         if ready.install_from is not None:
             self.ending.spawn(self._install(ready.install_from))
 

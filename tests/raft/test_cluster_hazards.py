@@ -1,14 +1,17 @@
 """What a group of several members does when something goes wrong at an awkward moment."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
 
 from raft.configuration import Peer
+from raft.damage import DAMAGE_NAME, Damage, note_damage
 from raft.errors import CorruptLogError
 from raft.interfaces import NodeId
 from tests.raft.test_cluster_install import log_of, put_and_release
 from tests.support.faulty_disk import FaultyDisk
-from tests.support.raft_cluster import RaftCluster, raft_cluster
+from tests.support.raft_cluster import GROUP, RaftCluster, raft_cluster
 
 
 def on_members(*nodes: int) -> Callable[[Callable[[RaftCluster], Awaitable[None]]], Callable[[], None]]:
@@ -91,3 +94,30 @@ async def test_a_member_that_starts_on_a_full_disk_follows_while_it_has_room_and
     cluster[3].disk.no_space.clear()
     assert await cluster.agree() == bodies
     check_no_failures(cluster)
+
+
+async def _heals_unasked(damage: Damage, noted: Sequence[int]) -> None:
+    async with raft_cluster(1, 2, 3) as cluster:
+        await cluster.put(b"acknowledged")
+        await cluster.agree()
+        directory = f"/data/shards/{GROUP}"
+        for node in (1, 2, 3):
+            await cluster.crash(node)
+        for node in noted:
+            note_damage(cluster[node].disk, directory, damage)
+        for node in (1, 2, 3):
+            await cluster.restart(node)
+        await cluster.leader()
+        await cluster.settle(1_000)
+        assert [node for node in noted if DAMAGE_NAME in cluster[node].disk.names(directory)] == []
+        check_no_failures(cluster)
+
+
+@pytest.mark.parametrize(
+    ("damage", "noted"),
+    [(Damage(reason="a torn write", is_doubt=True), (1, 2, 3)), (Damage(reason="rot"), (3,))],
+    ids=["all in doubt", "one damaged"],
+)
+def test_a_group_that_nobody_writes_to_heals_on_the_disk_too(damage: Damage, noted: Sequence[int]) -> None:
+    """A member is whole by a message that leaves it nothing else to do: no entry, no term, nothing to apply."""
+    asyncio.run(_heals_unasked(damage, noted))
