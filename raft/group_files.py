@@ -12,6 +12,7 @@ from .hard_state import HardStateFile
 from .interfaces import GroupId, Index
 from .placed import Cut, PlacedRun
 from .segments import (
+    MARK_POSITIONS,
     Mark,
     SegmentPlan,
     create_segment,
@@ -124,6 +125,17 @@ class GroupFiles:
                 raise
         else:
             self.mark = mark
+
+    def note_beyond_doubt(self) -> None:
+        """Both slots say what is durable, and that is durable: if it rots, the next start knows that it was there.
+
+        Raises: OSError.
+        """
+        assert self.file is not None, "entries were written, so there is a file"
+        for _ in MARK_POSITIONS:
+            self.mark = Mark(self.mark.sequence + 1, self.durable)
+            write_mark(self.file, self.mark)
+            self.file.sync()  # a power cut must not tear both
 
     def close(self) -> None:
         self.is_broken = True

@@ -21,6 +21,7 @@ from .segments import (
     Segment,
     SegmentPlan,
     clear,
+    durable_beyond_doubt,
     mark_after,
     read_segment_header,
     remains,
@@ -318,11 +319,19 @@ class _Files:
         return Mark(sequence, found.last)
 
     def _settle_mark(self, file: DiskFile, found: _Found) -> int:
-        """Where segments behind it are gone, the last one's own mark may promise more than is left, or less."""
-        own = self.mark_of(found.segments[-1].first_index)
-        durable = min(found.mark.durable, found.last)
-        if own == found.mark and own.durable == durable:
+        """Where segments behind it are gone, the last one's own mark may promise more than is left, or less.
+
+        A configuration that was written and not called durable yet is, from now on: see `GroupFiles.note_beyond_doubt`.
+        """
+        last_segment = found.segments[-1].first_index
+        own = self.mark_of(last_segment)
+        is_configuration_marked = found.configuration_index <= durable_beyond_doubt(self.view(last_segment))
+        durable = min(found.mark.durable, found.last) if is_configuration_marked else found.last
+        if own == found.mark and own.durable == durable and is_configuration_marked:
             return own.sequence
         mark = mark_after(own, found.mark.sequence, durable)
         replace_mark(file, mark)
+        if not is_configuration_marked:
+            mark = Mark(mark.sequence + 1, durable)
+            replace_mark(file, mark)
         return mark.sequence

@@ -25,7 +25,7 @@ from .disk import Disk, DiskFile, create_durably
 from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, EntryKind
 from .errors import CorruptLogError, ForeignDirectoryError, UnknownFormatError
 from .interfaces import GroupId, Index, Term
-from .slots import SECTOR_BYTES, Slot, encode_slot, newest_slot_or_none
+from .slots import SECTOR_BYTES, Slot, encode_slot, intact_slots, newest_slot_or_none
 
 SEGMENT_SUFFIX = ".log"
 SEGMENT_MAGIC = b"tmspltLG"
@@ -177,6 +177,11 @@ def read_segment_header(path: str, view: memoryview, group_id: GroupId, first_in
     if slot is None:
         raise CorruptLogError(path, "neither durable mark is intact")
     return Mark(slot.sequence, Index(slot.first))
+
+
+def durable_beyond_doubt(view: memoryview) -> Index:
+    """What a mark still says is durable if one of the two rots; if that leaves none, the segment is damaged."""
+    return Index(min(slot.first for slot in intact_slots(view, MARK_POSITIONS)))
 
 
 def scan(path: str, view: memoryview, position: int, last: tuple[Term, Index]) -> Iterator[Found]:

@@ -27,7 +27,11 @@ def encode_slot(slot: Slot) -> bytes:
 
 
 def newest_slot_or_none(view: memoryview, positions: tuple[int, ...]) -> Slot | None:
-    """The intact slot of the highest sequence; a slot of zeros was never written."""
+    return max(intact_slots(view, positions), default=None)
+
+
+def intact_slots(view: memoryview, positions: tuple[int, ...]) -> list[Slot]:
+    """A slot of zeros was never written."""
     intact: list[Slot] = []
     for position in positions:
         record = view[position : position + SLOT_BYTES]
@@ -36,4 +40,4 @@ def newest_slot_or_none(view: memoryview, positions: tuple[int, ...]) -> Slot | 
         _, sequence, first, second, third = SLOT.unpack(record)
         if sequence:
             intact.append(Slot(sequence, first, second, third))
-    return max(intact, default=None)
+    return intact

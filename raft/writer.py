@@ -2,9 +2,10 @@
 
 A round takes everything that was queued: hard states first, then truncations (of what waits to be written, too), then
 entries (one vectored write per run of neighbours), then one sync per file that was written, then the completions, in
-the order of the log. What queues up meanwhile is the
-next round: that is the group commit. On a full disk a group's entries wait for a `Retry`. The durable marks follow by
-`NoteDurable`, some ms later: nobody waits for them.
+the order of the log. What queues up meanwhile is the next round: that is the group commit. On a full disk a group's
+entries wait for a `Retry`. The durable marks follow by `NoteDurable`, some ms later: nobody waits for them, but for
+those of configurations. A member that forgets who else is one might elect itself (decision 0010), so a configuration
+is called durable when the mark, too, says that it is.
 """
 
 import logging
@@ -15,7 +16,7 @@ from operator import attrgetter
 
 from .damage import Damage, clear_damage, note_damage
 from .disk import NO_SPACE, DiskFile, sync_all
-from .entries import Entry, intact_count
+from .entries import EntryKind, intact_count
 from .group_files import ZEROS, GroupFiles
 from .hard_state import HardState, save_all
 from .interfaces import Buffer, GroupId, Index, Term
@@ -126,6 +127,7 @@ class FilesClosed:
 # a reserved block in its journal and the sync waits for that, so it is done for many rounds at once.
 SMALL_RUN_BYTES = 64 << 10
 _plan_of = attrgetter("plan")
+_kind_of = attrgetter("kind")
 
 
 Completion = HardStatePersisted | EntriesPersisted | DiskFull | EntryChanged | FilesClosed
@@ -165,32 +167,33 @@ class LogWriter:
 
     def _write_entries(self, due: dict[GroupId, GroupFiles]) -> list[Completion]:
         completions: list[Completion] = []
-        written: list[tuple[GroupFiles, DiskFile, Entry]] = []
+        written: list[tuple[GroupFiles, DiskFile, list[PlacedRun]]] = []
         for files in due.values():
-            last = self._write_waiting(files, completions)
-            if last is not None:
+            runs = self._write_waiting(files, completions)
+            if runs:
                 assert files.file is not None, "entries were written, so there is a file"
-                written.append((files, files.file, last))
+                written.append((files, files.file, runs))
         self._sync([file for _, file, _ in written])
-        for files, _, last in written:
+        for files, _, runs in written:
+            last = runs[-1].entries[-1]
             files.durable = last.index
+            if _hold_configuration(runs):
+                files.note_beyond_doubt()
             completions.append(EntriesPersisted(files.group_id, last.term, last.index, files.cut_count))
         completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
         return completions
 
-    def _write_waiting(self, files: GroupFiles, completions: list[Completion]) -> Entry | None:
-        """Write what waits, as far as there is space; returns the last entry that was written."""
+    def _write_waiting(self, files: GroupFiles, completions: list[Completion]) -> list[PlacedRun]:
+        """Write what waits, as far as there is space; returns what was written."""
         runs = _unchanged(files, completions)
-        last: Entry | None = None
         count = 0
         for plan, in_segment in groupby(runs, key=_plan_of):
             neighbours = list(in_segment)
             if not _write_neighbours(files, plan, neighbours):
                 break
             count += len(neighbours)
-            last = neighbours[-1].entries[-1]
         files.waiting = runs[count:]
-        return last
+        return runs[:count]
 
     def _sync(self, written: Sequence[DiskFile]) -> None:
         sync_all(written)
@@ -204,6 +207,10 @@ def _note_bad_entry(job: NoteBadEntry) -> None:
         if error.errno not in NO_SPACE:
             raise
         logger.warning("%s: no space to note damage: %s", job.files.directory, job.reason)
+
+
+def _hold_configuration(runs: Sequence[PlacedRun]) -> bool:
+    return any(EntryKind.CONFIGURATION in map(_kind_of, run.entries) for run in runs)
 
 
 def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedRun]:

@@ -196,6 +196,37 @@ def test_what_was_acknowledged_outlives_rot_above_the_mark() -> None:
     asyncio.run(_acknowledged_and_rotten())
 
 
+async def _grown_and_rotten() -> None:
+    """On the node that began the group, what it knew of the two others rots before its mark was due."""
+    async with raft_cluster(1, settings=replace(SETTINGS, mark_ms=60_000)) as cluster:
+        await cluster.put(b"first")
+        for node in (2, 3):
+            await cluster.start(node)
+        await cluster.finish(cluster[1].opened.change([cluster.peer(node) for node in (1, 2, 3)]))
+        await cluster.put(b"acknowledged")
+        await cluster.agree()
+        disk = cluster[1].disk.crash(2)
+        await cluster.crash(1)
+        content = disk.content(f"/data/shards/{GROUP}/{1:020d}.log")
+        content[content.index(b"first") + len(b"first") + 40] ^= 1
+        cluster[1].disk = disk
+        await cluster.restart(1)
+        assert [peer.node_id for peer in cluster[1].opened.configuration.voters] == [1], "it does not know better"
+        assert cluster[1].opened.is_damaged, "but it knows that it forgot something"
+        cluster.network.isolate(cluster.peer(1).node_id)
+        await cluster.leader([2, 3])
+        assert cluster[1].opened.role is Role.FOLLOWER
+        await cluster.put(b"after", among=[2, 3])
+        cluster.network.rejoin(cluster.peer(1).node_id)
+        assert await cluster.agree() == [b"first", b"acknowledged", b"after"]
+        await cluster.settle(500)
+        assert DAMAGE_NAME not in cluster[1].disk.names(f"/data/shards/{GROUP}"), "it is whole again"
+
+
+def test_a_member_that_forgot_who_the_others_are_does_not_elect_itself() -> None:
+    asyncio.run(_grown_and_rotten())
+
+
 def test_recovery_needs_no_configuration_where_the_caller_knows_of_peers() -> None:
     disk = FaultyDisk()
     one = with_unmarked(disk)

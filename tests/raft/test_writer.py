@@ -1,12 +1,14 @@
 """Rounds: what is written before what, how often the disk is asked to sync, and what a full or failing disk does."""
 
 import errno
+from contextlib import suppress
 
 import pytest
 
+from raft.entries import Entry, EntryKind, new_entry
 from raft.hard_state import HardState, HardStateFile
 from raft.interfaces import GroupId, Index, NodeId, Term
-from raft.segments import read_segment_header
+from raft.segments import MARK_POSITIONS, read_segment_header
 from raft.writer import (
     CloseFiles,
     DiskFull,
@@ -80,6 +82,48 @@ def test_a_mark_is_written_when_it_is_asked_for_and_only_if_it_says_something_ne
     assert disk.calls == {"write": 1}
     path = one.log.segment_path(1)
     assert read_segment_header(path, disk.map(path), GroupId(1), Index(1)).durable == 2
+
+
+def configuration(index: int) -> Entry:
+    return new_entry(Term(1), Index(index), EntryKind.CONFIGURATION, 4, [b"some"])
+
+
+def test_a_configuration_is_called_durable_when_both_marks_say_so() -> None:
+    disk = FaultyDisk()
+    one = OneGroup(disk)
+    writer = LogWriter()
+    writer.write_round([one.append(b"a")])
+    disk.log.clear()
+    answers = writer.write_round([one.put(configuration(2)), one.append(b"b")])
+    assert answers == [EntriesPersisted(GroupId(1), Term(1), Index(3))]
+    assert [kind for kind, _ in disk.log] == ["write", "sync"] * 3, "the entries, and each mark by itself"
+    path = one.log.segment_path(1)
+    for position in MARK_POSITIONS:
+        copy = disk.crash(7)
+        copy.content(path)[position] ^= 1
+        assert read_segment_header(path, copy.map(path), GroupId(1), Index(1)).durable == 3
+
+
+def test_wherever_the_power_fails_a_configuration_that_a_start_finds_is_marked() -> None:
+    """Nobody was told of it, but it is in force from now on, and may not be forgotten any more."""
+    found_count = 0
+    for calls in range(1, 7):
+        disk = FaultyDisk()
+        one = OneGroup(disk)
+        LogWriter().write_round([one.save(1), one.append(b"a")])
+        disk.revived(calls)
+        with suppress(PowerCutError):
+            LogWriter().write_round([one.put(configuration(2))])
+        copy = disk.crash(calls)
+        again = OneGroup.opened(copy)
+        path = again.log.segment_path(1)
+        if again.log.last_index == 2:
+            found_count += 1
+            for position in MARK_POSITIONS:
+                rotten = copy.crash(7)
+                rotten.content(path)[position] ^= 1
+                assert read_segment_header(path, rotten.map(path), GroupId(1), Index(1)).durable == 2
+    assert found_count > 2
 
 
 def test_a_new_segment_knows_what_is_durable_whether_it_was_marked_or_not() -> None:

@@ -371,12 +371,37 @@ def hurt(world: "World") -> bool:
     return True
 
 
+def outgrow(world: "World") -> bool:
+    """A group that had less than three voters has more, and what the member that began it wrote last rots at once."""
+    leaders = [member for member in world.members.values() if member.leads]
+    if not leaders or len(world.members) < 3:
+        return False
+    leader = leaders[0]
+    core = leader.core
+    assert core is not None
+    assert core.configuration is not None
+    if len(core.configuration.voters) > 2:
+        core.change([leader.peer])  # and again from there
+    else:
+        core.change([member.peer for member in world.members.values()])
+    world._drive(leader)
+
+    def wither_if_grown() -> None:
+        found = leader.core
+        if found is core and core.configuration is not None and len(core.configuration.voters) > 2:
+            wither(world, leader, world.random.randrange(500, 1_500))
+
+    for at_ms in range(10, 200, world.random.choice((5, 15, 40))):
+        world.later(at_ms, wither_if_grown)
+    return True
+
+
 FAULTS: dict[str, Callable[["World"], bool]] = {
     fault.__name__.replace("_", " "): fault
     for fault in (
         crash, crash_of_all, damage, rot, forget, isolate, split, one_way, loss, duplication, delay, slow_disk,
         slow_apply, pause, clock_jump, transfer, change, release, spurious_link, duel, late, tails, hurt, partial, echo,
-        fall_behind,
+        fall_behind, outgrow,
     )
 }  # fmt: skip
 
@@ -392,4 +417,5 @@ THEMES: dict[str, tuple[str, ...]] = {
     "echoes": ("echo", "delay", "duel"),
     "splits": ("split", "duplication", "duel"),
     "figure 8": ("partial", "duel"),
+    "growth": ("outgrow", "change", "crash"),
 }

@@ -90,10 +90,18 @@ class Disk:
     recent: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
 
     def note_durable(self, now_ms: int) -> None:
-        """The mark follows some ms later."""
+        """The mark follows some ms later, that of a configuration at once."""
+        self.mark_configuration()
         self.recent.append((now_ms + MARK_MS, self.log.last_index))
         while self.recent[0][0] <= now_ms:
-            self.marked = self.recent.popleft()[1]
+            self.marked = max(self.marked, self.recent.popleft()[1])
+
+    def mark_configuration(self) -> None:
+        """It is marked before it is called durable, by the writer and by a start."""
+        last = self.log.last_index
+        fresh = self.log.held[max(0, self.marked + 1 - self.log.first_index) :] if last > self.marked else ()
+        if any(entry.kind is EntryKind.CONFIGURATION for entry in fresh):
+            self.marked = last
 
     def lose(self, to_index: int) -> None:
         """Rot: the log ends there."""
@@ -150,6 +158,7 @@ class Member:
         """From what is on the disk."""
         disk = self.disk
         self.incarnation += 1
+        disk.mark_configuration()
         self.log = SimLog(disk.log.first_index, disk.log.base_term, disk.log.held)
         self.applied = self.seen_committed = disk.checkpoint
         self.told_term = 0

@@ -20,7 +20,7 @@ from raft.reads import ForwardedReads, Read, ReadRounds, WaitingRead
 from raft.tail import Tail
 from raft.voting import Voting
 from tests.simulation.cores.checks import ViolationError
-from tests.simulation.cores.member import Member
+from tests.simulation.cores.member import Disk, Member
 from tests.simulation.cores.world import World
 
 Mutation = Callable[[], AbstractContextManager[None]]
@@ -423,6 +423,12 @@ def doubt_ends_with_any_commit_index() -> Iterator[None]:
         self.is_damaged = self.is_doubtful = False
 
     with replaced(Following, "_heal_by", heal_by):
+        yield
+
+
+@mutant(1000, theme="growth")
+def calls_a_configuration_durable_before_its_mark() -> Iterator[None]:
+    with replaced(Disk, "mark_configuration", lambda _self: None):
         yield
 
 
