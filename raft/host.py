@@ -23,7 +23,7 @@ from .codec import (
 )
 from .configuration import Configuration, Peer, decode_configuration
 from .core_state import CoreConfig, Timings
-from .disk import Disk
+from .disk import NEW_SUFFIX, Disk
 from .ending import Ending
 from .engines import Core, Engine, native, new_core
 from .errors import (
@@ -37,6 +37,7 @@ from .file_exchange import FileExchange
 from .group import Group
 from .group_files import GroupFiles
 from .group_services import Drained, GroupServices
+from .hard_state import HARD_STATE_NAME
 from .install import Blocking, CheckFiles
 from .interfaces import Buffer, GroupId, Index, NodeId, StateMachine, Term
 from .job_thread import JobThread, RunnerFactory
@@ -239,13 +240,14 @@ class RaftHost:
         return opened[0]
 
     async def has_log(self, group_id: GroupId) -> bool:
-        """Whether this disk holds something of the group, open or not. Raises: OSError."""
+        """Whether this disk holds something of the group's log, open or not; a vote is none. Raises: OSError."""
 
         def look() -> bool:
             try:
-                return bool(self._disk.names(f"{self._directory}/{group_id}"))
+                names = self._disk.names(f"{self._directory}/{group_id}")
             except FileNotFoundError:
                 return False
+            return any(name != HARD_STATE_NAME and not name.endswith(NEW_SUFFIX) for name in names)
 
         return await self._blocking(look)
 

@@ -2,7 +2,8 @@
 
 And those that it is a member of although the catalog wants others by now: they may be too few without it to let it go.
 What lies on its disk is opened at a start, and what a member asks for whenever it does; the other members say of a
-group that goes on without this node that it does, and then it is closed.
+group that goes on without this node that it does, and then it is closed. Where nothing of a log lies, nobody is known
+who could say so: such a group waits until it is listed, or asked for.
 """
 
 import asyncio

@@ -8,6 +8,7 @@ import pytest
 
 from raft.configuration import Peer
 from raft.errors import ChangeInProgressError, NotLeaderError
+from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import NodeId, Role
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.raft_cluster import GROUP, SETTINGS, RaftCluster, raft_cluster
@@ -239,3 +240,16 @@ async def test_a_learner_that_was_removed_while_it_was_down_learns_of_it(cluster
     await cluster.restart(3)
     await cluster.until(lambda: cluster[3].removed == [GROUP])
     assert await cluster.leader() is cluster[1]
+
+
+@on_members(1, 2, 3)
+async def test_a_vote_is_no_log_by_which_a_group_would_be_opened_at_a_start(cluster: RaftCluster) -> None:
+    """It names no other member, so none could be asked whether the group goes on without this node."""
+    await cluster.start(4)
+    assert not await cluster[4].host.has_log(GROUP), "it has never heard of the group"
+    await cluster.open(4, None)
+    assert cluster[4].disk.names(f"/data/shards/{GROUP}") == [HARD_STATE_NAME]
+    await cluster.restart(4)
+    assert not await cluster[4].host.has_log(GROUP), "it was told nothing before it fell"
+    await change(cluster, 1, 2, 3, 4)
+    assert await cluster[4].host.has_log(GROUP)
