@@ -63,10 +63,12 @@ async def _serve(settings: Settings, is_peer_given: bool) -> None:
         except Exception as error:  # noqa: BLE001 - raised again below, without the group around it
             ended.append(error)
         signals.cancel_scope.cancel()
+    if failure:
+        for error in ended:
+            log.error("it ended with: %r", error)  # what waits for a group that stopped cannot say why it did
+        raise NodeFailedError(str(failure[0])) from failure[0]
     if ended:
         raise ended[0]
-    if failure:
-        raise NodeFailedError(str(failure[0])) from failure[0]
 
 
 async def _served(
