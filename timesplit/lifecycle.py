@@ -5,7 +5,6 @@ is registered, knows the catalog, and each shard that has a replica here is led 
 Exit codes: 0 after SIGTERM or Ctrl-C, 1 a fault, 3 the data directory, 4 a port in use.
 """
 
-import errno
 import gc
 import json
 import logging
@@ -23,18 +22,14 @@ from sharding.interfaces import NodeAddress
 from sharding.node import Node
 
 from . import telemetry
-from .doors import Doors, wire_doors
+from .doors import USED_PORT_ERRORS, Doors
 from .errors import DataDirectoryError, NodeFailedError, PortInUseError
 from .peering import Peering, is_among_others, open_peering
-from .settings import Settings, address
+from .settings import Settings
 from .wiring import Wired, open_directory, open_directory_of_member, raft_settings, wire_node
 
-KAFKA_DRAIN_MS = 3_000
 LOOK_S = 0.02
 LOOKS_A_WORD = 250
-USED_PORT_ERRORS = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL})
-
-Start = Callable[[str, int], Awaitable[tuple[str, int]]]
 
 log = logging.getLogger("timesplit")
 
@@ -79,25 +74,24 @@ async def _served(
     is_peer_given: bool,
 ) -> None:
     opened = _Opened(settings)
-    doors: list[Doors] = []
+    doors = Doors(settings)
 
     async def start() -> None:
         wired = await opened.open(on_failure, is_peer_given=is_peer_given)
         await wired.start()
-        doors.append(wire_doors(settings, wired))
-        await _open_doors(settings, wired, doors[0])
+        await _open_doors(settings, wired, doors)
         await _until_led(wired.node)
+        await doors.until_all_answer()
 
     try:
         if await _unless_stopped(must_stop, start):
-            await _run(doors[0], must_stop)
-        if doors:
-            doors[0].is_ready[0] = False
+            await _run(doors, must_stop)
+        if doors.are_open:
+            doors.is_ready = False
             with anyio.move_on_after(settings.stop_deadline_ms / 1000, shield=True):
                 # While the doors are open, so that clients find the new leaders here.
                 await opened.hand_over()
-                await doors[0].kafka.close(KAFKA_DRAIN_MS)
-                await doors[0].http.close()
+                await doors.close()
     finally:
         with anyio.CancelScope(shield=True):
             await opened.close()
@@ -109,7 +103,7 @@ async def _run(doors: Doors, must_stop: anyio.Event) -> None:
         # What start made stays: the collector need not look at it again.
         gc.freeze()
         gc.enable()
-        doors.is_ready[0] = True
+        doors.is_ready = True
         log.info("ready")
         print("ready", flush=True)  # noqa: T201 - scripts wait for this line
         await must_stop.wait()
@@ -186,8 +180,8 @@ class _Opened:
 
 async def _open_doors(settings: Settings, wired: Wired, doors: Doors) -> None:
     directory = wired.directory
-    kafka = await _listening(doors.kafka.start, settings.kafka, "kafka")
-    http = await _listening(doors.http.start, settings.http, "http")
+    opened = await doors.open(wired)
+    kafka, http = opened.kafka, opened.http
     host = settings.advertise or kafka[0]
     await wired.node.register(
         NodeAddress(node_id=directory.node_id, host=host, kafka_port=kafka[1], http_port=http[1], rack=None)
@@ -218,15 +212,6 @@ def _not_led(node: Node) -> str:
         if node.node_id in record.replicas and node.leader_of_shard(shard_id) is None:
             return f"shard {shard_id} has no leader yet"
     return ""
-
-
-async def _listening(start: Start, setting: str, name: str) -> tuple[str, int]:
-    try:
-        return await start(*address(setting, name))
-    except OSError as error:
-        if error.errno in USED_PORT_ERRORS:
-            raise PortInUseError(f"{name} cannot listen on {setting}: {error.strerror}") from error
-        raise
 
 
 async def _stop_on_signal(must_stop: anyio.Event, *, task_status: anyio.abc.TaskStatus[None]) -> None:

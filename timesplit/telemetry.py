@@ -1,19 +1,16 @@
-"""Logs, metrics and the loop probe: what an operator sees of a node.
+"""Logs, figures and the loop probe: what an operator sees of a node.
 
-Layers count in plain integers on their own objects; this module reads them when /metrics is asked for, so that no hot
-path knows a metrics library. Metric names begin with `timesplit_`.
+Layers count in plain integers on their own objects, which are read when /metrics is asked for (`exposition`), so that
+no hot path knows a metrics library.
 """
 
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import anyio
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 PROBE_EVERY_S = 0.05
 SLOW_CALLBACK_MS = 20.0
@@ -28,45 +25,6 @@ class Figure:
     value: float
     is_counter: bool = False
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-
-
-Reader = Callable[[], Iterable[Figure]]
-
-
-class Telemetry:
-    """Owns the registry; readers are asked at each scrape."""
-
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._readers: list[Reader] = []
-        ProcessCollector(registry=self._registry)
-        self._registry.register(_Readers(self._readers))
-
-    def add(self, reader: Reader) -> None:
-        self._readers.append(reader)
-
-    def render(self) -> bytes:
-        """The Prometheus text exposition."""
-        return generate_latest(self._registry)
-
-
-class _Readers(Collector):
-    def __init__(self, readers: list[Reader]) -> None:
-        self._readers = readers
-
-    def collect(self) -> Iterable[Metric]:
-        families: dict[str, Metric] = {}
-        for reader in self._readers:
-            for figure in reader():
-                family = families.get(figure.name)
-                if family is None:
-                    kind = CounterMetricFamily if figure.is_counter else GaugeMetricFamily
-                    family = families[figure.name] = kind(
-                        f"timesplit_{figure.name}", figure.help, labels=list(figure.labels)
-                    )
-                assert isinstance(family, CounterMetricFamily | GaugeMetricFamily)
-                family.add_metric(list(figure.labels.values()), figure.value)
-        return families.values()
 
 
 class LoopProbe:

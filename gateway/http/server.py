@@ -8,6 +8,7 @@ from collections.abc import Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from .listening import BACKLOG
 from .protocol import BoundedProtocol
 from .settings import HttpSettings
 
@@ -29,7 +30,7 @@ class _Server(uvicorn.Server):
 
 
 class HttpServer:
-    """Owns the listening socket and uvicorn's task."""
+    """Owns the socket that it answers on, and uvicorn's task."""
 
     def __init__(self, app: ASGIApp, settings: HttpSettings | None = None) -> None:
         settings = settings or HttpSettings()
@@ -40,6 +41,7 @@ class HttpServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            backlog=BACKLOG,
             limit_concurrency=settings.connections_max,
             timeout_keep_alive=settings.keep_alive_s,
             timeout_graceful_shutdown=settings.close_deadline_s,
@@ -49,21 +51,11 @@ class HttpServer:
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen, and return the address. Raises: OSError when the port is taken."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((host, port))
-        except OSError:
-            listening.close()
-            raise
+    async def start(self, listening: socket.socket) -> None:
+        """Answer on this socket, which is ours from now on."""
         self._socket = listening
         self._task = asyncio.create_task(self._server.serve([listening]), name="http")
         await self._server.has_begun.wait()
-        address = listening.getsockname()
-        return str(address[0]), int(address[1])
 
     async def close(self) -> None:
         """Finish the requests that are running, those that take long excepted, then stop listening."""

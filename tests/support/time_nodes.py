@@ -12,6 +12,7 @@ from uuid import uuid4
 import anyio
 
 from gateway.http.app import build_app
+from gateway.http.listening import address_of, listen
 from gateway.http.server import HttpServer
 from gateway.kafka.server import KafkaServer
 from gateway.kafka.settings import KafkaSettings
@@ -125,7 +126,9 @@ class TimeNodes:
             _, kafka_port = await life.kafka.start("127.0.0.1", 0)
             app = build_app(node, is_ready=lambda: True, render_metrics=lambda: b"", now_ms=wall_ms)
             life.http = HttpServer(app)
-            _, http_port = await life.http.start("127.0.0.1", 0)
+            listening = listen("127.0.0.1", 0)
+            await life.http.start(listening)
+            _, http_port = address_of(listening)
         life.address = NodeAddress(node_id=node_id, host="127.0.0.1", kafka_port=kafka_port, http_port=http_port)
         await node.register(life.address)
 

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from sharding.interfaces import NewTopic, NodeAddress
 from store.queries import AggregateQuery, EventsQuery, Function, Measure
 from store.schema import Schema
-from timesplit.doors import wire_doors
+from timesplit.kafka_door import wire_kafka
 from timesplit.settings import Settings
 from timesplit.wiring import open_directory, wire_node
 
@@ -70,8 +70,8 @@ def test_no_callback_runs_longer_than_20_ms(tmp_path: Path, turns: list[tuple[fl
         settings = Settings(data=str(tmp_path / "data"))
         wired = wire_node(settings, open_directory(settings), lambda group, error: None)
         await wired.start()
-        doors = wire_doors(settings, wired)
-        host, port = await doors.kafka.start("127.0.0.1", 0)
+        kafka = wire_kafka(settings, wired)
+        host, port = await kafka.start("127.0.0.1", 0)
         await wired.node.register(NodeAddress(node_id=1, host=host, kafka_port=port, http_port=1))
         schema = Schema.of({"g": "string", "x": "double", "n": "long"}, ["x", "n"])
         await wired.node.create_topic(NewTopic(name="turns", partitions=3, replication_factor=1, schema=schema))
@@ -90,7 +90,7 @@ def test_no_callback_runs_longer_than_20_ms(tmp_path: Path, turns: list[tuple[fl
             answer = await stream.events(EventsQuery())
             assert sum([batch.num_rows async for batch in answer.batches]) == COUNT
             await stream.seal()
-        await doors.kafka.close(1_000)
+        await kafka.close(1_000)
         await wired.close()
 
     anyio.run(run, backend="asyncio")

@@ -9,6 +9,7 @@ from timesplit.errors import SettingsError
 from timesplit.settings import Origin, Settings, address, join_addresses, load, members_of
 
 ROOT = Path(__file__).parent.parent.parent
+WIRING = ("wiring", "kafka_door", "http_door", "doors", "lifecycle", "peering")
 
 
 def test_the_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_addresses() -> None:
 
 
 def test_every_setting_is_acted_on_or_refused() -> None:
-    wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in ("wiring", "doors", "lifecycle", "peering"))
+    wired = "".join((ROOT / f"timesplit/{name}.py").read_text() for name in WIRING)
     unused = {s.name for s in fields(Settings) if f"settings.{s.name}" not in wired}
     of_functions = {"host"}
     refused = {"workers"}

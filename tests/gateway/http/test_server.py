@@ -9,6 +9,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.http.listening import address_of, listen
 from gateway.http.protocol import BoundedProtocol
 from gateway.http.server import HttpServer
 from gateway.http.settings import HttpSettings
@@ -31,9 +32,10 @@ def serve(use: Use, settings: HttpSettings | None = None) -> None:
     async def run() -> None:
         server = HttpServer(app, settings)
         with anyio.fail_after(20):
-            host, port = await server.start("127.0.0.1", 0)
+            listening = listen("127.0.0.1", 0)
+            await server.start(listening)
             try:
-                await use(host, port)
+                await use(*address_of(listening))
             finally:
                 await server.close()
 
@@ -50,6 +52,24 @@ async def exchanged(host: str, port: int, *sent: bytes) -> bytes:
         return await reader.read()
     finally:
         writer.close()
+
+
+def test_who_asks_before_the_server_has_started_is_answered_then() -> None:
+    async def run() -> None:
+        listening = listen("127.0.0.1", 0)
+        server = HttpServer(app)
+        with anyio.fail_after(20):
+            reader, writer = await asyncio.open_connection(*address_of(listening))
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            await writer.drain()
+            await server.start(listening)
+            try:
+                assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            finally:
+                writer.close()
+                await server.close()
+
+    anyio.run(run)
 
 
 def test_a_request_is_answered_and_so_is_the_next_of_its_connection() -> None:
