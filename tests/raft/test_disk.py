@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from raft import disk as disk_module
-from raft.disk import LocalDisk, create_durably, sync_all
+from raft.disk import SYNCS_IN_TURN_MAX, LocalDisk, create_durably, sync_all
 from raft.host import RaftHost
 from raft.interfaces import Buffer, GroupId, RoleChange
 from tests.raft.doubles import ME, SMALL, RememberingMachine
@@ -132,11 +132,27 @@ def test_several_files_are_synced_side_by_side(tmp_path: Path, monkeypatch: pyte
         file.close()
 
 
-@pytest.mark.parametrize("failing", range(3))
+def test_few_files_are_synced_in_their_order_by_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(SYNCS_IN_TURN_MAX)]
+    synced: list[tuple[str, int]] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").resolve().name, threading.get_ident()))
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    sync_all(files)
+    assert synced == [(str(number), threading.get_ident()) for number in range(SYNCS_IN_TURN_MAX)]
+    monkeypatch.undo()
+    for file in files:
+        file.close()
+
+
+@pytest.mark.parametrize("failing", range(SYNCS_IN_TURN_MAX + 1))
 def test_a_sync_that_fails_beside_others_is_raised_when_all_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(3)]
+    count = SYNCS_IN_TURN_MAX + 1
+    files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(count)]
     numbers: dict[int, int] = {}
 
     def sync(descriptor: int) -> None:
@@ -148,7 +164,7 @@ def test_a_sync_that_fails_beside_others_is_raised_when_all_have_ended(
     monkeypatch.setattr(os, "fdatasync", sync)
     with pytest.raises(OSError, match="bad sector"):
         sync_all(files)
-    assert set(numbers) == {0, 1, 2}
+    assert set(numbers) == set(range(count))
     monkeypatch.undo()
     for file in files:
         file.close()
