@@ -42,6 +42,7 @@ KIB = 1024
 NODES = (1, 2, 3)
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 IDLE_GROUPS = 64
+START_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +188,11 @@ async def member(
     is_floor: bool = False,
 ) -> None:
     loops = [LeadersLoop([os.urandom(entry_bytes)]) for _ in range(groups)]
-    if is_floor:
-        go_on = await floor_member(node, ports, directory, loops)
-    else:
-        go_on = await raft_member(node, ports, directory, loops, spread_leaders=in_flight == 0)
+    async with asyncio.timeout(START_DEADLINE_S):
+        if is_floor:
+            go_on = await floor_member(node, ports, directory, loops)
+        else:
+            go_on = await raft_member(node, ports, directory, loops, spread_leaders=in_flight == 0)
     if node != 1:
         await asyncio.Event().wait()
     await asyncio.sleep(0.5)
@@ -230,7 +232,7 @@ async def raft_member(
     host = RaftHost(LocalDisk(), directory, me, peers=peers, settings=settings)
     links.set_peers(addresses)
     await peers.start()
-    while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon
+    while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon, or `member` gives up
         await asyncio.sleep(0.01)
     for number, loop in enumerate(loops):
         first = number % len(NODES) if spread_leaders else 0
