@@ -99,6 +99,15 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.writelines((LENGTH.pack(size), *buffers))
 
+    def send_all(self, frames: Sequence[Sequence[Buffer]]) -> None:
+        """Queue several small frames with one write."""
+        if self._transport is None or not self.is_open:
+            return
+        parts = [part for frame in frames for part in (LENGTH.pack(sum(map(len, frame))), *frame)]
+        joined = b"".join(parts)
+        self.bytes_out += len(joined)
+        self._transport.write(joined)
+
     def close(self, reason: str) -> None:
         """Nothing more is handed out; what was queued is sent before the socket closes."""
         if self.is_open:

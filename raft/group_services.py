@@ -1,7 +1,7 @@
 """What a group has from its host."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from .checkpoint import CheckpointFacts, CheckpointJob
@@ -9,9 +9,9 @@ from .clock import Clock
 from .configuration import Peer
 from .group_files import GroupFiles
 from .install import CheckFiles
-from .interfaces import GroupId, NodeId
+from .interfaces import Buffer, GroupId, NodeId
 from .job_thread import JobRunner
-from .pulse import Pulse, Send
+from .pulse import Pulse
 from .recovery import Recovered
 from .settings import RaftSettings
 from .vital_signs import Signs
@@ -23,6 +23,9 @@ class Drained:
     """In the queue of checkpoints: all that were queued before are written."""
 
     event: asyncio.Event
+
+
+Send = Callable[[NodeId, GroupId, int, Sequence[Buffer]], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

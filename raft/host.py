@@ -153,7 +153,7 @@ class RaftHost:
             settings=settings,
             writer=surroundings.runners("raft-writer", self._write, self._fail_from_thread),
             checkpoints=surroundings.runners("raft-checkpoints", self._write_checkpoints, self._fail_from_thread),
-            pulse=Pulse(surroundings.clock, self._timings, send),
+            pulse=Pulse(surroundings.clock, self._timings, _beat_nowhere if peers is None else peers.send_beat),
             signs=NO_SIGNS if peers is None or peers.vitals is None else peers.vitals,
             send=send,
             peer_or_none=_nobody if peers is None else peers.peer_or_none,
@@ -498,6 +498,10 @@ class RaftHost:
 
 
 def _send_nowhere(_node: NodeId, _group: GroupId, _kind: int, _buffers: Sequence[Buffer]) -> bool:
+    return False
+
+
+def _beat_nowhere(_node: NodeId, _messages: Sequence[tuple[int, bytes]]) -> bool:
     return False
 
 

@@ -147,6 +147,11 @@ class Peers:
         """Queue one Raft message, whose buffers must not change any more; False if it was dropped, as `Links.send`."""
         return self._links.send(node, (HEADER.pack(FrameClass.RAFT, group, kind), *buffers))
 
+    def send_beat(self, node: NodeId, messages: Sequence[tuple[int, bytes]]) -> bool:
+        """Queue what the groups of this node together say at a beat: each a kind and a payload; False: dropped."""
+        frames = [(HEADER.pack(FrameClass.RAFT, 0, kind), payload) for kind, payload in messages]
+        return self._links.send_beat(node, frames)
+
     def serve(self, kind: int, handler: Handler, *, refusals: tuple[type[Exception], ...] = ()) -> None:
         """Answer calls of this kind. A RaftError of the handler, or one of `refusals`, is answered by its class name.
 

@@ -23,11 +23,11 @@ from .codec import (
     encode_heartbeats,
 )
 from .core_state import Timings
-from .interfaces import Buffer, GroupId, NodeId
+from .interfaces import NodeId
 from .resting import Listening, Speaking
 
-NO_GROUP = GroupId(0)
-Send = Callable[[NodeId, GroupId, int, Sequence[Buffer]], bool]
+SendBeat = Callable[[NodeId, Sequence[tuple[int, bytes]]], bool]
+"""To a node: messages of no single group, each a kind and a payload; with one write."""
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class _Rest:
 class Pulse:
     """Owns the ticker. A group is lively or rests; it rests as a leader, or as a member that follows one node."""
 
-    def __init__(self, clock: Clock, timings: Timings, send: Send) -> None:
+    def __init__(self, clock: Clock, timings: Timings, send: SendBeat) -> None:
         self._clock = clock
         self._heartbeat_ms = timings.heartbeat_ms
         self._step_ms = max(1, timings.heartbeat_ms // 2)
@@ -129,7 +129,8 @@ class Pulse:
         listening.begin(groups, rows, payload, now_ms)
         for group in groups:
             self._put_to_rest(group, _Rest(now_ms, leads=False, nodes=(leader,)))
-        self._answer(leader, listening)
+        listening.owes = False
+        self._send(leader, [(MessageKind.HEARTBEAT_RESPONSES, listening.answer)])
 
     def wake(self, ticked: Ticked) -> None:
         """Something happens in a group that rests, or is about to."""
@@ -203,18 +204,18 @@ class Pulse:
         return [*unheard]
 
     def _beat_for_resting(self, now_ms: int) -> None:
+        beats: dict[NodeId, list[tuple[int, bytes]]] = {}
         for node, speaking in self._speaking.items():
             # Ticks come a little early and late: half a step before its time is its time.
             if speaking.rows and now_ms - speaking.sent_ms >= self._heartbeat_ms - self._step_ms // 2:
                 speaking.sent_ms = now_ms
-                self._send(node, NO_GROUP, MessageKind.HEARTBEATS_AT_REST, (speaking.frame,))
+                beats.setdefault(node, []).append((MessageKind.HEARTBEATS_AT_REST, speaking.frame))
         for node, listening in self._listening.items():
             if listening.owes:
-                self._answer(node, listening)
-
-    def _answer(self, leader: NodeId, listening: Listening[Ticked]) -> None:
-        listening.owes = False
-        self._send(leader, NO_GROUP, MessageKind.HEARTBEAT_RESPONSES, (listening.answer,))
+                listening.owes = False
+                beats.setdefault(node, []).append((MessageKind.HEARTBEAT_RESPONSES, listening.answer))
+        for node, messages in beats.items():
+            self._send(node, messages)
 
     def _quicken(self, now_ms: int) -> None:
         """A group is lively: the next tick is at most half a heartbeat away."""
@@ -240,6 +241,6 @@ class Pulse:
         heartbeats, self._heartbeats = self._heartbeats, {}
         responses, self._responses = self._responses, {}
         for to, rows in heartbeats.items():
-            self._send(to, NO_GROUP, MessageKind.HEARTBEATS, (encode_heartbeats(rows),))
+            self._send(to, [(MessageKind.HEARTBEATS, encode_heartbeats(rows))])
         for to, rows in responses.items():
-            self._send(to, NO_GROUP, MessageKind.HEARTBEAT_RESPONSES, (encode_heartbeat_responses(rows),))
+            self._send(to, [(MessageKind.HEARTBEAT_RESPONSES, encode_heartbeat_responses(rows))])

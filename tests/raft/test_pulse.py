@@ -13,7 +13,7 @@ from raft.codec import (
     encode_heartbeats,
 )
 from raft.core_state import Timings
-from raft.interfaces import Buffer, GroupId, Index, NodeId, Role, Term
+from raft.interfaces import GroupId, Index, NodeId, Role, Term
 from raft.news import News
 from raft.pulse import Pulse
 from raft.resting import answers
@@ -50,7 +50,7 @@ class Ticks:
 
 async def _ticker() -> None:
     clock = FakeClock(0)
-    pulse = Pulse(clock, Timings(), lambda _node, _group, _kind, _buffers: True)
+    pulse = Pulse(clock, Timings(), lambda _node, _messages: True)
     assert clock.timer_count == 0, "no group, no timer"
     often, seldom = Ticks(), Ticks(due_ms=120)
     pulse.add(often)
@@ -72,24 +72,21 @@ def test_one_ticker_looks_at_those_that_are_due() -> None:
 
 
 async def _frames() -> None:
-    sent: list[tuple[NodeId, GroupId, int, bytes]] = []
+    sent: list[tuple[NodeId, int, bytes]] = []
 
-    def send(node: NodeId, group: GroupId, kind: int, buffers: "list[Buffer] | tuple[Buffer, ...]") -> bool:
-        sent.append((node, group, kind, b"".join(buffers)))
+    def send(node: NodeId, messages: Sequence[tuple[int, bytes]]) -> bool:
+        sent.extend((node, kind, payload) for kind, payload in messages)
         return True
 
-    pulse = Pulse(FakeClock(), Timings(), send)  # pyright: ignore[reportArgumentType] - narrower than a Sequence
+    pulse = Pulse(FakeClock(), Timings(), send)
     rows = [HeartbeatRow(GroupId(group), Term(1), Index(2), 3) for group in range(64)]
     for row in rows:
         pulse.add_heartbeat(NodeId(2), row)
         pulse.add_heartbeat(NodeId(3), row)
     assert sent == []
     await asyncio.sleep(0)
-    assert [(node, group, kind) for node, group, kind, _ in sent] == [
-        (2, 0, MessageKind.HEARTBEATS),
-        (3, 0, MessageKind.HEARTBEATS),
-    ]
-    assert decode_heartbeats(memoryview(sent[0][3])) == rows
+    assert [(node, kind) for node, kind, _ in sent] == [(2, MessageKind.HEARTBEATS), (3, MessageKind.HEARTBEATS)]
+    assert decode_heartbeats(memoryview(sent[0][2])) == rows
 
 
 def test_heartbeats_of_one_turn_share_a_frame_for_each_node() -> None:
@@ -108,10 +105,12 @@ class Sent:
     def __init__(self) -> None:
         self.clock = FakeClock(0)
         self.frames: list[tuple[int, NodeId, int, bytes]] = []
+        self.writes: list[tuple[int, NodeId]] = []
         self.pulse = Pulse(self.clock, Timings(), self.send)
 
-    def send(self, node: NodeId, _group: GroupId, kind: int, buffers: Sequence[Buffer]) -> bool:
-        self.frames.append((self.clock.now_ms(), node, kind, b"".join(buffers)))
+    def send(self, node: NodeId, messages: Sequence[tuple[int, bytes]]) -> bool:
+        self.writes.append((self.clock.now_ms(), node))
+        self.frames.extend((self.clock.now_ms(), node, kind, payload) for kind, payload in messages)
         return True
 
 
@@ -133,6 +132,31 @@ async def _leads_at_rest() -> None:
 
 def test_a_leader_at_rest_says_the_same_each_heartbeat_until_nobody_answers() -> None:
     asyncio.run(_leads_at_rest())
+
+
+async def _leads_and_follows() -> None:
+    sent = Sent()
+    leader, follower = Ticks(rows=[(OTHER, ROW)]), Ticks(due_ms=900)
+    sent.pulse.add(leader)
+    other = HeartbeatRow(GroupId(8), Term(3), Index(9), 2)
+    frame = memoryview(encode_heartbeats([other]))
+    sent.pulse.rest_following(OTHER, [follower], [other], frame)
+    sent.clock.advance(50)
+    sent.writes.clear()
+    for _ in range(10):
+        sent.pulse.hears_same(OTHER, frame)
+        sent.pulse.hears_answer(OTHER, memoryview(ANSWER))
+        sent.clock.advance(100)
+    assert (leader.is_resting, follower.is_resting) == (True, True)
+    assert sent.writes == [(at, OTHER) for at in range(150, 1_051, 100)]
+    assert [kind for _, _, kind, _ in sent.frames[-2:]] == [
+        MessageKind.HEARTBEATS_AT_REST,
+        MessageKind.HEARTBEAT_RESPONSES,
+    ]
+
+
+def test_what_a_node_says_to_another_and_answers_it_goes_in_one_write() -> None:
+    asyncio.run(_leads_and_follows())
 
 
 async def _never_answered() -> None:

@@ -319,6 +319,9 @@ class SimLinks:
             return False
         return self._network.send(self, node, b"".join(buffers))
 
+    def send_beat(self, node: NodeId, frames: Sequence[Sequence[Buffer]]) -> bool:
+        return all(self.send(node, frame) for frame in frames)
+
     def queued_bytes(self, node: NodeId) -> int:
         return self._network.queued_bytes(self.peer.node_id, node)
 

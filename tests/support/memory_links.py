@@ -102,6 +102,9 @@ class MemoryLinks:
         asyncio.get_running_loop().call_soon(to.receive, self, frame)
         return True
 
+    def send_beat(self, node: NodeId, frames: Sequence[Sequence[Buffer]]) -> bool:
+        return all(self.send(node, frame) for frame in frames)
+
     def queued_bytes(self, node: NodeId) -> int:
         return 0
 

@@ -148,6 +148,9 @@ class MemoryLinks:
             self.deliver_soon(node)
         return True
 
+    def send_beat(self, node: NodeId, frames: Sequence[Sequence[Buffer]]) -> bool:
+        return all(self.send(node, frame) for frame in frames)
+
     def queued_bytes(self, node: NodeId) -> int:
         return sum(map(len, self._queues.get(node, ())))
 
