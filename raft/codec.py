@@ -37,6 +37,7 @@ from .entries import (
     HEADER,
     HEADER_BYTES,
     LENGTH_MIN,
+    NEVER,
     PREFIX,
     Entry,
     EntryKind,
@@ -85,6 +86,8 @@ class MessageKind(IntEnum):
 APPEND = struct.Struct(">qqqqqI")
 HEARTBEAT = struct.Struct(">Hqqq")
 HEARTBEAT_RESPONSE = struct.Struct(">Hqq")
+WHOLLY_CHECKED_BYTES_MAX = 4 * 1024
+"""Entries no larger than this in the mean are checked again all at once, when they are written, and not each."""
 KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
 assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
@@ -192,6 +195,8 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
     last_term, last_index = last
     unpack = cast("Callable[[memoryview, int], tuple[int, ...]]", HEADER.unpack_from)
     header_bytes, prefix_bytes, total = HEADER_BYTES, PREFIX.size, len(payload)
+    image = payload[APPEND.size :]
+    image_crc = crc32c(image, gil_release_mode=NEVER) if total <= count * WHOLLY_CHECKED_BYTES_MAX else None
     position = APPEND.size
     for due in range(last_index + 1, last_index + 1 + count):
         checked, first = position + prefix_bytes, position + header_bytes
@@ -214,7 +219,7 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
         last_term, position = term, end
     if position != total:
         raise BadMessageError(f"{total - position} bytes behind the last entry")
-    return EntryRun(entries, (payload[APPEND.size :],) if entries else ())
+    return EntryRun(entries, (image,), image_crc) if entries else EntryRun(())
 
 
 class _Fixed(NamedTuple):

@@ -21,12 +21,13 @@ from .interfaces import Buffer, Index, Term
 
 ENTRY_VERSION = 1
 PREFIX = struct.Struct(">II")
-CRC = struct.Struct(">4xI")
 CHECKED = struct.Struct(">QQBB")
 HEADER = struct.Struct(">IIQQBB")
 HEADER_BYTES = HEADER.size
 LENGTH_MIN = CHECKED.size
 assert PREFIX.size + CHECKED.size == HEADER_BYTES
+NEVER = 0
+"""`gil_release_mode` where some 10 us of CRC would cost as much again to get the interpreter back from other threads."""
 
 
 class EntryKind(IntEnum):
@@ -69,13 +70,15 @@ class EntryRun(list[Entry]):
     """Entries that follow each other, never changed once it is made.
 
     `images`: their bytes, as they lie on the disk and on the wire, in few pieces; () where nobody has made them.
+    `crc_or_none`: of the only image, in which bodies and headers are slices, from before its entries were checked.
     """
 
-    __slots__ = ("images",)
+    __slots__ = ("crc_or_none", "images")
 
-    def __init__(self, entries: Iterable[Entry], images: Sequence[Buffer] = ()) -> None:
+    def __init__(self, entries: Iterable[Entry], images: Sequence[Buffer] = (), crc_or_none: int | None = None) -> None:
         super().__init__(entries)
         self.images = images
+        self.crc_or_none = crc_or_none
 
 
 class EntryHeader(NamedTuple):
@@ -107,15 +110,18 @@ def matches(header: Buffer, body: Sequence[Buffer]) -> bool:
     return length == LENGTH_MIN + size and crc == _crc(header[PREFIX.size :], body)
 
 
-def intact_count(entries: Sequence[Entry]) -> int:
+def intact_count(entries: EntryRun) -> int:
     """How many of them, from the first on, are still what `new_entry`, or a check of what came, has seen."""
-    crc_at, begin = CRC.unpack_from, PREFIX.size
+    if entries.crc_or_none is not None and crc32c(entries.images[0], gil_release_mode=NEVER) == entries.crc_or_none:
+        return len(entries)
+    prefix_at, begin, length_min = PREFIX.unpack_from, PREFIX.size, LENGTH_MIN
     for at, entry in enumerate(entries):
         _, _, _, size, body, header = entry
-        crc = crc32c(header[begin:])
         if len(body) == 1:
             buffer = body[0]
-            if len(buffer) != size or crc32c(buffer, crc) != crc_at(header)[0]:
+            length, crc = prefix_at(header)
+            is_whole = len(buffer) == size == length - length_min
+            if not is_whole or crc32c(buffer, crc32c(header[begin:])) != crc:
                 return at
         elif not matches(header, body):
             return at

@@ -26,7 +26,7 @@ from .entries import (
 )
 from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
-from .interfaces import Buffer, GroupId, Index, Place, Term
+from .interfaces import GroupId, Index, Place, Term
 from .placed import Cut, PlacedRun
 from .segments import KINDS, PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 from .settings import MIB
@@ -126,7 +126,8 @@ class SegmentLog:
         """Give the next entries their places, in a new segment where the last one has no room."""
         assert entries[0].index == self.last_index + 1, f"entry {entries[0].index} after {self.last_index}"
         sizes = [HEADER_BYTES + entry.size for entry in entries]
-        image = self._image_or_none(entries, sizes)
+        whole = self._with_image(entries, sizes)
+        image = whole.images[0] if whole.images else None
         placed: list[PlacedRun] = []
         done = 0
         while done < len(entries):
@@ -138,7 +139,8 @@ class SegmentLog:
             segment = self._segments[-1]
             size = segment.end_position - position
             own = image if image is None or size == len(image) else memoryview(image)[:size]
-            run = EntryRun(entries[done : done + count], () if own is None else (own,))
+            is_all = count == len(whole)
+            run = whole if is_all else EntryRun(whole[done : done + count], () if own is None else (own,))
             placed.append(make(PlacedRun, (run, segment.plan, position, segment.end_position, own)))
             done += count
             image = None if image is None else memoryview(image)[size:]
@@ -151,11 +153,12 @@ class SegmentLog:
             self.hot.add(run)
         return placed
 
-    def _image_or_none(self, entries: Sequence[Entry], sizes: Sequence[int]) -> Buffer | None:
+    def _with_image(self, entries: Sequence[Entry], sizes: Sequence[int]) -> EntryRun:
         """As they came, or made for the followers if all are small; the disk then takes it as well."""
         if isinstance(entries, EntryRun) and len(entries.images) == 1:
-            return entries.images[0]
-        return joined(entries) if self.hot.bytes_max and max(sizes) <= COPIED_BYTES_MAX else None
+            return entries
+        is_small = self.hot.bytes_max and max(sizes) <= COPIED_BYTES_MAX
+        return EntryRun(entries, (joined(entries),) if is_small else ())
 
     def on_persisted(self, term: Term, index: Index, cut_count: int) -> bool:
         """Everything up to this entry is durable; False if it says nothing: it was cut since, or is known already.

@@ -2,8 +2,20 @@ from crc32c import crc32c
 from hypothesis import given
 from hypothesis.strategies import binary, integers, lists, sampled_from
 
-from raft.entries import HEADER_BYTES, Entry, EntryKind, is_intact, matches, new_entry, read_header_or_none
+from raft.codec import APPEND, decode, encode
+from raft.entries import (
+    HEADER_BYTES,
+    Entry,
+    EntryKind,
+    EntryRun,
+    intact_count,
+    is_intact,
+    matches,
+    new_entry,
+    read_header_or_none,
+)
 from raft.interfaces import Index, Term
+from raft.messages import AppendRequest
 
 u64 = integers(min_value=0, max_value=2**63 - 1)
 
@@ -54,3 +66,25 @@ def test_a_header_matches_its_body_alone_however_it_is_cut(first: bytes, second:
     assert len(header) == HEADER_BYTES
     assert matches(header, [first + second])
     assert matches(header, [other]) == (other == first + second)
+
+
+@given(
+    sizes=lists(integers(0, 40), min_size=1, max_size=5), large=sampled_from([0, 20_000]), flipped=integers(min_value=0)
+)
+def test_a_bit_that_flips_after_entries_came_is_noticed_before_they_are_written(
+    sizes: list[int], large: int, flipped: int
+) -> None:
+    """Whether they are checked all at once (`large` is 0) or each; those before it are still intact."""
+    made = [entry(2, 9 + at, bytes(size + large)) for at, size in enumerate(sizes)]
+    kind, buffers = encode(AppendRequest(Term(2), Index(8), Term(1), Index(0), 0, made))
+    payload = bytearray(b"".join(buffers))
+    message = decode(kind, memoryview(payload))
+    assert isinstance(message, AppendRequest)
+    came = message.entries
+    assert isinstance(came, EntryRun)
+    assert (came.crc_or_none is None) == bool(large)
+    assert intact_count(came) == len(made)
+    begins = [APPEND.size + sum(len(one.header) + one.size for one in made[:at]) for at in range(len(made))]
+    position = APPEND.size + flipped % (len(payload) - APPEND.size)
+    payload[position] ^= 1 << flipped % 8
+    assert intact_count(came) == sum(begin <= position for begin in begins) - 1
