@@ -27,7 +27,7 @@ HEADER_BYTES = HEADER.size
 LENGTH_MIN = CHECKED.size
 assert PREFIX.size + CHECKED.size == HEADER_BYTES
 NEVER = 0
-"""`gil_release_mode` where some 10 us of CRC would cost as much again to get the interpreter back from other threads."""
+"""`gil_release_mode` for some 10 us of CRC: to get the interpreter back from other threads would cost as much again."""
 
 
 class EntryKind(IntEnum):
