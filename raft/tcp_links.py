@@ -145,7 +145,8 @@ class TcpLinks:
 
     def send_beat(self, node: NodeId, frames: Sequence[Sequence[Buffer]]) -> bool:
         """One write; and the links look at themselves in the same turn of the loop, which saves it a wake-up."""
-        if self._ticker is not None and self._clock.now_ms() - self._ticked_ms >= self._settings.heartbeat_ms // 2:
+        is_near = self._clock.now_ms() - self._ticked_ms >= self._settings.heartbeat_ms // 2
+        if is_near and self._ticker is not None and not self._is_closed:
             self._ticker.cancel()
             # A turn later: links that end must not be told from inside this call.
             self._ticker = asyncio.get_running_loop().call_soon(self._tick)
