@@ -30,6 +30,7 @@ from benchmarks.replication_floor import FloorGroup, FloorNode
 from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.disk import LocalDisk
+from raft.group import Group
 from raft.host import RaftHost
 from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, Term
 from raft.links import PeerAddress
@@ -220,7 +221,7 @@ async def member(
 async def raft_member(
     node: int, ports: list[int], directory: str, loops: Sequence[LeadersLoop], *, spread_leaders: bool
 ) -> Callable[[], None]:
-    """Returns when the groups that this node shall lead are led."""
+    """Returns when all groups are led, those that are proposed to by this node."""
     everyone = [Peer(NodeId(one), f"disk-{one}") for one in NODES]
     addresses = {NodeId(one): PeerAddress("127.0.0.1", port) for one, port in zip(NODES, ports, strict=True)}
     me = everyone[node - 1]
@@ -234,14 +235,19 @@ async def raft_member(
     await peers.start()
     while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon, or `member` gives up
         await asyncio.sleep(0.01)
+    groups: list[Group] = []
     for number, loop in enumerate(loops):
         first = number % len(NODES) if spread_leaders else 0
         founders = everyone[first:] + everyone[:first]
-        loop.group = await host.open_group(GroupId(number), loop, founders=founders)
+        loop.group = group = await host.open_group(GroupId(number), loop, founders=founders)
+        groups.append(group)
         loop.leads_here = founders[0] == me
     for loop in loops:
-        if loop.leads_here:
+        if loop.leads_here and not spread_leaders:
             await loop.leads.wait()
+    # Idle ones may be led by whoever stood first: it does not matter to what they cost.
+    while any(group.leader_or_none is None for group in groups):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.01)
     return lambda: None
 
 
