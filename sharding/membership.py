@@ -9,7 +9,8 @@ Every node looks at the groups that it leads, once a second and whenever the cat
   of that kind happened here for `balance_ms`, and this node has led for as long.
 
 The leader of the catalog also replaces nodes that were not heard of for `replace_after_ms`, one shard at a time, and
-only where a majority of the replicas is live: another node becomes wanted in the place of the dead one.
+only where a majority of the replicas is live: another node becomes wanted in the place of the dead one. And it brings
+the shards of a stream together again that have had different replicas for `APART_S`: a move of several broke off.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from .commands.command import Command
 from .errors import InvalidRequestError, ShardingError
 from .placement import (
     Members,
+    apart,
     replacement_or_none,
     replica_loads,
     replicas_towards,
@@ -43,6 +45,7 @@ LOOK_S = 1.0
 RETRY_PAUSE_S = 1.0
 CATALOG_VOTERS_MAX = 3
 BEHIND_ENTRIES_MAX = 64
+APART_S = 10.0
 
 
 class Wanted(NamedTuple):
@@ -81,6 +84,8 @@ class Membership:
         self._led: dict[int, tuple[int, float]] = {}
         # When this node last saw others go, and when it began to look.
         self._seen_live: dict[int, float] = {}
+        # Shard -> since when it has other replicas than those that hold a stream with it.
+        self._apart: dict[int, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -158,6 +163,7 @@ class Membership:
             try:
                 self._look()
                 await self._replace_dead()
+                await self._bring_together()
             except (ShardingError, RaftError) as error:
                 self._around.logger.warning("the replicas are not where they should be yet: %s", error)
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -302,6 +308,24 @@ class Membership:
                 # The survivors first: one of them leads already.
                 await self._want(record, [*(one for one in record.replicas if one != gone[0]), chosen])
                 around.logger.warning("shard %d: node %d takes the place of %d", record.shard_id, chosen, gone[0])
+                return
+
+    # Streams.
+
+    async def _bring_together(self) -> None:
+        """Want the replicas of most shards of a stream in the place of others, if they differ for some time."""
+        around = self._around
+        if not around.catalog_shard.is_leader:
+            self._apart.clear()
+            return
+        passable = {one for one in around.members() if one in around.live_nodes() and not self._is_dead(one)}
+        due = apart(around.catalog, passable)
+        now = self._now()
+        self._apart = {one: self._apart.get(one, now) for one in due}
+        for shard_id, replicas in due.items():
+            if now - self._apart[shard_id] >= APART_S:
+                await self._want(around.catalog.shards[shard_id], replicas)
+                around.logger.warning("shard %d follows those that hold a stream with it to %s", shard_id, replicas)
                 return
 
     async def _want(

@@ -71,7 +71,7 @@ from .machinery import CATALOG_GROUP, Machinery, NodeSettings
 from .partition import Partition
 from .shard import Shard
 from .shard_state import Chain
-from .topic_configs import changed_configs, check_configs, config_entries
+from .topic_configs import changed_configs, check_configs, config_entries, is_view_enabled
 from .topics import Topics, topic_of
 
 REPLICATION_FACTOR_DEFAULT = 3
@@ -311,6 +311,10 @@ class Node:
         for fixed in ("schema", "aggregates"):
             if after.get(fixed) != topic.configs.get(fixed):
                 raise InvalidRequestError(f"{fixed} cannot be changed: what was indexed and sealed has the old one")
+        if is_view_enabled(after) and not is_view_enabled(topic.configs):
+            shards = self._changes.listed(topic.topic_id.bytes).shards
+            if len({frozenset(self._catalog.shards[one].replicas) for one in shards}) > 1:
+                raise InvalidRequestError("view.enabled: its partitions lie on different nodes; create it with views")
         if not is_dry_run:
             command = SetConfig(topic.topic_id.bytes, tuple(changes.items()))
             if await self._changes.submit(command) is None:

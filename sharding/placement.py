@@ -9,6 +9,7 @@ shards and several leaders.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
+from operator import attrgetter
 from typing import NamedTuple
 
 from raft.configuration import Peer
@@ -114,6 +115,37 @@ def replicas_towards(present: Sequence[int], wanted: Sequence[int]) -> list[int]
     joining = [one for one in wanted if one not in present]
     placed = [one if one in wanted or not joining else joining.pop(0) for one in present]
     return [one for one in placed if one in wanted] + joining
+
+
+def apart(catalog: Catalog, passable: Collection[int]) -> dict[int, tuple[int, ...]]:
+    """Shards that hold a stream with others and have other replicas than most of these -> the ones to want next.
+
+    So it is when a move of several broke off, or a topic was created meanwhile. Where most are (of equally many, the
+    set that was wanted last) go the others, by a minority of their replicas at a time. A set with a node that is not
+    `passable` draws nobody.
+    """
+    found: dict[int, tuple[int, ...]] = {}
+    seen: set[int] = set()
+    for shard_id in catalog.shards:
+        if shard_id in seen:
+            continue
+        companions = [catalog.shards[one] for one in stream_companions(catalog, shard_id) if one in catalog.shards]
+        seen.update(one.shard_id for one in companions)
+        counts = Counter(frozenset(one.replicas) for one in companions)
+        if len(counts) < 2 or len({len(one) for one in counts}) > 1:
+            continue
+        versions = {frozenset(one.replicas): one.version for one in sorted(companions, key=attrgetter("version"))}
+        usable = [one for one in counts if all(node in passable for node in one)]
+        target = max(usable, key=lambda one: (counts[one], versions[one], sorted(one)), default=None)
+        if target is None:
+            continue
+        most = max(1, (len(target) - 1) // 2)
+        for companion in companions:
+            if joining := sorted(target.difference(companion.replicas))[:most]:
+                leaving = [one for one in companion.replicas if one not in target][: len(joining)]
+                kept = {*companion.replicas}.difference(leaving)
+                found[companion.shard_id] = tuple(replicas_towards(companion.replicas, [*sorted(kept), *joining]))
+    return found
 
 
 def _is_stream(topic: TopicRecord) -> bool:

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Coroutine
 
+import msgspec
 import pytest
 
 from raft.configuration import Peer
 from raft.interfaces import NodeId
 from sharding.catalog import NodeRecord
+from sharding.catalog_commands import SetReplicas
 from sharding.errors import InvalidRequestError
 from sharding.interfaces import Fetched, NewTopic
 from store.batches import Producer
@@ -236,6 +238,29 @@ def test_a_stream_is_moved_by_hand_as_a_whole() -> None:
                 await cluster.until(
                     lambda one=shard_id: members(cluster, one) == ids(new, *before[1:]), what="it moved"
                 )
+
+    run(story())
+
+
+def test_a_move_of_a_stream_that_broke_off_is_brought_to_an_end() -> None:
+    """Of a call for all of its shards one part had been decided when the caller fell."""
+
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=0) as cluster:
+            wanted = NewTopic(name="t", partitions=3, configs={"view.enabled": "true"})
+            topic = await cluster.node(1).create_topic(wanted)
+            catalog = cluster.node(1).catalog
+            first, second = sorted({*catalog.topics[topic.topic_id.bytes].shards})
+            before = {*catalog.shards[first].replicas}
+            (new,) = {1, 2, 3, 4} - before
+            record = catalog.shards[first]
+            moved = msgspec.structs.replace(record, replicas=(new, *record.replicas[1:]), version=1)
+            await cluster.node(1).submit(0, SetReplicas(moved))
+            assert {*catalog.shards[second].replicas} == before
+            after = ids(*moved.replicas)
+            for shard_id in (first, second):
+                await cluster.until(lambda one=shard_id: members(cluster, one) == after, what="it came along")
+            assert [catalog.shards[one].version for one in (first, second)] == [1, 1]
 
     run(story())
 

@@ -9,7 +9,13 @@ from raft.interfaces import NodeId
 from sharding.calls import AwaitTopic, LedPartition, TopicSeen
 from sharding.catalog import TopicRecord
 from sharding.catalog_commands import CreateTopic, DeleteTopic
-from sharding.errors import InvalidReplicationFactorError, NotLeaderError, TimedOutError, TopicExistsError
+from sharding.errors import (
+    InvalidReplicationFactorError,
+    InvalidRequestError,
+    NotLeaderError,
+    TimedOutError,
+    TopicExistsError,
+)
 from sharding.interfaces import NewTopic
 from store.schema import Schema
 from tests.support.sharding_cluster import sharding_cluster
@@ -328,5 +334,24 @@ def test_a_deposed_leader_does_not_make_a_cut_believe_that_there_is_nothing() ->
             last.node._changes._await_topic = stale  # type: ignore[method-assign]
             first.node._changes._await_topic = stale  # type: ignore[method-assign]
             assert await leader.node.cut(topic.topic_id) == (0, (1,))
+
+    run(story())
+
+
+def test_views_are_enabled_later_only_where_all_partitions_lie_on_the_same_nodes() -> None:
+    """Whoever answers for a stream has all its partitions."""
+
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            node = cluster.node(1)
+            for factor, partitions in ((1, 1), (1, 3), (3, 3)):
+                await node.create_topic(
+                    NewTopic(name=f"t{factor}{partitions}", partitions=partitions, replication_factor=factor)
+                )
+            for name in ("t11", "t33"):
+                await node.set_topic_configs(name, {"view.enabled": "true"})
+            with pytest.raises(InvalidRequestError, match="different nodes"):
+                await node.set_topic_configs("t13", {"view.enabled": "true"}, is_dry_run=True)
+            await node.set_topic_configs("t13", {"retention.ms": "5"})
 
     run(story())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from raft.interfaces import NodeId
 from sharding.catalog import Catalog, ShardRecord, TopicRecord
 from sharding.placement import (
     Member,
+    apart,
     missing_replicas,
     replacement_or_none,
     replica_lists,
@@ -122,3 +124,49 @@ def test_who_stays_keeps_its_place_and_who_joins_takes_one_that_is_left(
     assert {*towards} == {*wanted}
     assert len(towards) == count
     assert all(after == before for before, after in zip(present, towards, strict=True) if before in wanted)
+
+
+@given(data=st.data(), factor=st.integers(1, 5))
+def test_the_shards_of_a_stream_come_together_a_minority_at_a_time_and_others_stay(
+    data: st.DataObject, factor: int
+) -> None:
+    catalog = Catalog()
+    sets = st.permutations(range(1, 8)).map(lambda nodes: tuple(nodes[:factor]))
+    for shard_id in range(1, 6):
+        catalog.add_shard(ShardRecord(shard_id, factor, data.draw(sets), version=data.draw(st.integers(0, 3))))
+    catalog.add_topic(TopicRecord(b"s" * 16, "s", factor, {"view.enabled": "true"}, 0, (1, 2, 4)))
+    passable = data.draw(st.sets(st.integers(1, 7), min_size=5))
+    before = dict(catalog.shards)
+    found = {frozenset(catalog.shards[one].replicas) for one in (1, 2, 4)}
+    for _ in range(3 * factor + 1):
+        due = apart(catalog, passable)
+        for shard_id, replicas in due.items():
+            record = catalog.shards[shard_id]
+            joining = {*replicas} - {*record.replicas}
+            assert len(replicas) == len({*replicas}) == factor
+            assert 1 <= len(joining) <= max(1, (factor - 1) // 2)
+            assert joining <= passable
+            catalog.shards[shard_id] = msgspec.structs.replace(record, replicas=replicas, version=record.version + 1)
+        if not due:
+            break
+    together = {frozenset(catalog.shards[one].replicas) for one in (1, 2, 4)}
+    if len(found) > 1 and not any(one <= passable for one in found):
+        assert catalog.shards == before, "nobody is drawn to where a node is missing"
+    else:
+        assert len(together) == 1
+        assert next(iter(together)) <= frozenset().union(*found), "no other node is drawn in"
+    assert all(catalog.shards[one] == before[one] for one in (3, 5))
+
+
+def test_most_shards_draw_the_others_and_of_as_many_the_newest() -> None:
+    catalog = Catalog()
+    for shard_id, replicas, version in ((1, (1, 2, 4), 1), (2, (2, 4, 1), 1), (3, (3, 1, 2), 0)):
+        catalog.add_shard(ShardRecord(shard_id, 3, replicas, version=version))
+    for name, shards in (("s", (1, 2)), ("t", (2, 3))):
+        catalog.add_topic(TopicRecord(name.encode() * 16, name, 3, {"view.enabled": "true"}, 0, shards))
+    assert apart(catalog, {1, 2, 3, 4}) == {3: (4, 1, 2)}
+    assert apart(catalog, {1, 2, 3}) == {1: (1, 2, 3), 2: (2, 3, 1)}, "node 4 is not there"
+    catalog.remove_topic(b"s" * 16)
+    assert apart(catalog, {1, 2, 3, 4}) == {3: (4, 1, 2)}
+    catalog.remove_topic(b"t" * 16)
+    assert apart(catalog, {1, 2, 3, 4}) == {}, "no stream holds them together"
