@@ -145,9 +145,10 @@ class HardenedSyncObj(SyncObj):
     def tick(self, now_ms: int) -> None:
         self._enter(now_ms)
         if not self.is_in(LEADER):
+            must_ask = self._SyncObj__otherNodes and not self._is_transfer  # learners have no vote
             if not self.may_stand():
                 self._postpone_election()
-            elif self._SyncObj__raftElectionDeadline < self.now_s and not self._is_transfer and self._members:
+            elif must_ask and self._SyncObj__raftElectionDeadline < self.now_s:
                 self._ask_before()
             elif self.now_ms >= self._ask_due_ms:
                 self._ask_again()

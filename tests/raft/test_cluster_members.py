@@ -253,3 +253,17 @@ async def test_a_vote_is_no_log_by_which_a_group_would_be_opened_at_a_start(clus
     assert not await cluster[4].host.has_log(GROUP), "it was told nothing before it fell"
     await change(cluster, 1, 2, 3, 4)
     assert await cluster[4].host.has_log(GROUP)
+
+
+@on_members(1)
+async def test_an_only_voter_elects_itself_whatever_learners_it_has(cluster: RaftCluster) -> None:
+    """It has nobody to ask, though there are others: so it is while a group of one grows."""
+    await cluster.put(b"before")
+    await cluster.start(2)
+    await cluster.finish(cluster[1].opened.change([cluster.peer(1)], [cluster.peer(2)]))
+    for node in (1, 2):
+        await cluster.crash(node)
+    await cluster.restart(1)
+    await cluster.leader([1])
+    await cluster.put(b"after", among=[1])
+    assert await cluster.agree(1) == [b"before", b"after"]
