@@ -331,7 +331,7 @@ class Group:
         try:
             self._core.tick(now_ms, is_late=is_late, lives=self.ticked.is_waited_for_alive())
             if self._members.is_left_alone(self._core.leader_or_none, now_ms, 2 * self._services.settings.election_ms):
-                self._leave()
+                self.leave()
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
             return
@@ -360,9 +360,9 @@ class Group:
     def _on_removed(self, message: Removed) -> None:
         # What is committed stays so, in whatever term: only something that is newer here may say otherwise.
         if message.index > max(self._core.committed, self._core.configuration_index):
-            self._leave()
+            self.leave()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         logger.info("group %s: this node is no member any more", self.group_id)
         self._stop("this node was removed")
         self._services.on_removed(self.group_id)

@@ -11,6 +11,8 @@ Every node looks at the groups that it leads, once a second and whenever the cat
 The leader of the catalog also replaces nodes that were not heard of for `replace_after_ms`, one shard at a time, and
 only where a majority of the replicas is live: another node becomes wanted in the place of the dead one. And it brings
 the shards of a stream together again that have had different replicas for `APART_S`: a move of several broke off.
+
+Every node leaves replicas that nobody wants, if they know no member who could tell them to.
 """
 
 import asyncio
@@ -46,6 +48,7 @@ RETRY_PAUSE_S = 1.0
 CATALOG_VOTERS_MAX = 3
 BEHIND_ENTRIES_MAX = 64
 APART_S = 10.0
+USELESS_S = 5.0
 
 
 class Wanted(NamedTuple):
@@ -86,6 +89,8 @@ class Membership:
         self._seen_live: dict[int, float] = {}
         # Shard -> since when it has other replicas than those that hold a stream with it.
         self._apart: dict[int, float] = {}
+        # Replicas that nobody wants, and that know no other, since when.
+        self._useless: dict[Shard, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -164,6 +169,7 @@ class Membership:
                 self._look()
                 await self._replace_dead()
                 await self._bring_together()
+                await self._leave_what_nobody_led()
             except (ShardingError, RaftError) as error:
                 self._around.logger.warning("the replicas are not where they should be yet: %s", error)
                 await asyncio.sleep(RETRY_PAUSE_S)
@@ -309,6 +315,23 @@ class Membership:
                 await self._want(record, [*(one for one in record.replicas if one != gone[0]), chosen])
                 around.logger.warning("shard %d: node %d takes the place of %d", record.shard_id, chosen, gone[0])
                 return
+
+    async def _leave_what_nobody_led(self) -> None:
+        """Replicas that a leader asked for and then had no use for: they know no member that would tell them so."""
+        around, now = self._around, self._now()
+        found = {shard for shard in around.shards.values() if self._is_of_no_use(shard)}
+        self._useless = {shard: self._useless.get(shard, now) for shard in found}
+        if any(now - since >= USELESS_S for since in self._useless.values()):
+            await around.barrier()
+            for shard, since in self._useless.items():
+                if now - since >= USELESS_S and self._is_of_no_use(shard):
+                    shard.group.leave()
+
+    def _is_of_no_use(self, shard: Shard) -> bool:
+        """Whoever needs it after all asks for it, and then it is opened again."""
+        record, group = self._around.catalog.shards.get(shard.shard_id), shard.group
+        is_wanted = record is None or self._around.node_id in record.replicas
+        return not is_wanted and not group.configuration.voters and group.leader_or_none is None
 
     # Streams.
 

@@ -295,6 +295,26 @@ def test_members_that_are_not_wanted_any_more_come_back_until_they_can_be_let_go
     run(story())
 
 
+def test_a_replica_that_was_asked_for_and_never_led_is_left_again() -> None:
+    """It knows no member who could say that it is not needed; who needs it yet, asks once more."""
+
+    async def story() -> None:
+        async with sharding_cluster(4, balance_ms=0) as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            (shard_id,) = cluster.node(1).catalog.topics[topic.topic_id.bytes].shards
+            (outsider,) = {1, 2, 3, 4} - {*cluster.node(1).catalog.shards[shard_id].replicas}
+            node = cluster.node(outsider)
+            for _ in range(2):
+                node._machinery._opened.open_asked(shard_id)
+                await cluster.until(lambda: shard_id in node.shards, what="it is opened")
+                await cluster.until(lambda: shard_id not in node.shards, what="it is left")
+            assert len(members(cluster, shard_id)) == 3
+            await cluster.append(topic, b"0")
+            assert not any(member.failures for member in cluster.running)
+
+    run(story())
+
+
 def test_a_change_of_replicas_that_the_catalog_did_not_take_is_not_said_to_be_wanted() -> None:
     async def story() -> None:
         async with sharding_cluster(4, balance_ms=0) as cluster:
