@@ -233,8 +233,7 @@ async def raft_member(
     host = RaftHost(LocalDisk(), directory, me, peers=peers, settings=settings)
     links.set_peers(addresses)
     await peers.start()
-    while len(peers.live_nodes()) < len(NODES) - 1:  # noqa: ASYNC110 - it is over soon, or `member` gives up
-        await asyncio.sleep(0.01)
+    await until(lambda: len(peers.live_nodes()) == len(NODES) - 1)
     groups: list[Group] = []
     for number, loop in enumerate(loops):
         first = number % len(NODES) if spread_leaders else 0
@@ -246,9 +245,23 @@ async def raft_member(
         if loop.leads_here and not spread_leaders:
             await loop.leads.wait()
     # Idle ones may be led by whoever stood first: it does not matter to what they cost.
-    while any(group.leader_or_none is None for group in groups):  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0.01)
+    await until(lambda: all(group.leader_or_none is not None for group in groups))
     return lambda: None
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Look until it is; the caller has a deadline."""
+    is_met = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        if is_so():
+            is_met.set()
+        else:
+            loop.call_later(0.01, look)
+
+    look()
+    await is_met.wait()
 
 
 async def floor_member(node: int, ports: list[int], directory: str, loops: Sequence[LeadersLoop]) -> Callable[[], None]:

@@ -34,10 +34,10 @@ from crc32c import crc32c
 from .entries import (
     COPIED_BYTES_MAX,
     ENTRY_VERSION,
+    GIL_IS_KEPT,
     HEADER,
     HEADER_BYTES,
     LENGTH_MIN,
-    NEVER,
     PREFIX,
     Entry,
     EntryKind,
@@ -196,7 +196,7 @@ def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], t
     unpack = cast("Callable[[memoryview, int], tuple[int, ...]]", HEADER.unpack_from)
     header_bytes, prefix_bytes, total = HEADER_BYTES, PREFIX.size, len(payload)
     image = payload[APPEND.size :]
-    image_crc = crc32c(image, gil_release_mode=NEVER) if total <= count * WHOLLY_CHECKED_BYTES_MAX else None
+    image_crc = crc32c(image, gil_release_mode=GIL_IS_KEPT) if total <= count * WHOLLY_CHECKED_BYTES_MAX else None
     position = APPEND.size
     for due in range(last_index + 1, last_index + 1 + count):
         checked, first = position + prefix_bytes, position + header_bytes

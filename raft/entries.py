@@ -26,7 +26,7 @@ HEADER = struct.Struct(">IIQQBB")
 HEADER_BYTES = HEADER.size
 LENGTH_MIN = CHECKED.size
 assert PREFIX.size + CHECKED.size == HEADER_BYTES
-NEVER = 0
+GIL_IS_KEPT = 0
 """`gil_release_mode` for some 10 us of CRC: to get the interpreter back from other threads would cost as much again."""
 
 
@@ -112,7 +112,10 @@ def matches(header: Buffer, body: Sequence[Buffer]) -> bool:
 
 def intact_count(entries: EntryRun) -> int:
     """How many of them, from the first on, are still what `new_entry`, or a check of what came, has seen."""
-    if entries.crc_or_none is not None and crc32c(entries.images[0], gil_release_mode=NEVER) == entries.crc_or_none:
+    if (
+        entries.crc_or_none is not None
+        and crc32c(entries.images[0], gil_release_mode=GIL_IS_KEPT) == entries.crc_or_none
+    ):
         return len(entries)
     prefix_at, begin, length_min = PREFIX.unpack_from, PREFIX.size, LENGTH_MIN
     for at, entry in enumerate(entries):

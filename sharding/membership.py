@@ -316,6 +316,8 @@ class Membership:
                 around.logger.warning("shard %d: node %d takes the place of %d", record.shard_id, chosen, gone[0])
                 return
 
+    # Replicas of no use.
+
     async def _leave_what_nobody_led(self) -> None:
         """Replicas that a leader asked for and then had no use for: they know no member that would tell them so."""
         around, now = self._around, self._now()
@@ -324,7 +326,8 @@ class Membership:
         if any(now - since >= USELESS_S for since in self._useless.values()):
             await around.barrier()
             for shard, since in self._useless.items():
-                if now - since >= USELESS_S and self._is_of_no_use(shard):
+                is_open = around.shards.get(shard.shard_id) is shard
+                if now - since >= USELESS_S and is_open and self._is_of_no_use(shard):
                     shard.group.leave()
 
     def _is_of_no_use(self, shard: Shard) -> bool:
@@ -341,8 +344,7 @@ class Membership:
         if not around.catalog_shard.is_leader:
             self._apart.clear()
             return
-        passable = {one for one in around.members() if one in around.live_nodes() and not self._is_dead(one)}
-        due = apart(around.catalog, passable)
+        due = apart(around.catalog, around.live_nodes().intersection(around.members()))
         now = self._now()
         self._apart = {one: self._apart.get(one, now) for one in due}
         for shard_id, replicas in due.items():
@@ -350,6 +352,8 @@ class Membership:
                 await self._want(around.catalog.shards[shard_id], replicas)
                 around.logger.warning("shard %d follows those that hold a stream with it to %s", shard_id, replicas)
                 return
+
+    # What the catalog is to want.
 
     async def _want(
         self, record: ShardRecord, replicas: Iterable[int], *, replication_factor: int | None = None

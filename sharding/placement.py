@@ -117,12 +117,12 @@ def replicas_towards(present: Sequence[int], wanted: Sequence[int]) -> list[int]
     return [one for one in placed if one in wanted] + joining
 
 
-def apart(catalog: Catalog, passable: Collection[int]) -> dict[int, tuple[int, ...]]:
+def apart(catalog: Catalog, live: Collection[int]) -> dict[int, tuple[int, ...]]:
     """Shards that hold a stream with others and have other replicas than most of these -> the ones to want next.
 
     So it is when a move of several broke off, or a topic was created meanwhile. Where most are (of equally many, the
-    set that was wanted last) go the others, by a minority of their replicas at a time. A set with a node that is not
-    `passable` draws nobody.
+    set of the highest version) go the others, by a minority of their replicas at a time. A set with a node that is not
+    live draws nobody.
     """
     found: dict[int, tuple[int, ...]] = {}
     seen: set[int] = set()
@@ -135,7 +135,7 @@ def apart(catalog: Catalog, passable: Collection[int]) -> dict[int, tuple[int, .
         if len(counts) < 2 or len({len(one) for one in counts}) > 1:
             continue
         versions = {frozenset(one.replicas): one.version for one in sorted(companions, key=attrgetter("version"))}
-        usable = [one for one in counts if all(node in passable for node in one)]
+        usable = [one for one in counts if all(node in live for node in one)]
         target = max(usable, key=lambda one: (counts[one], versions[one], sorted(one)), default=None)
         if target is None:
             continue

@@ -135,22 +135,22 @@ def test_the_shards_of_a_stream_come_together_a_minority_at_a_time_and_others_st
     for shard_id in range(1, 6):
         catalog.add_shard(ShardRecord(shard_id, factor, data.draw(sets), version=data.draw(st.integers(0, 3))))
     catalog.add_topic(TopicRecord(b"s" * 16, "s", factor, {"view.enabled": "true"}, 0, (1, 2, 4)))
-    passable = data.draw(st.sets(st.integers(1, 7), min_size=5))
+    live = data.draw(st.sets(st.integers(1, 7), min_size=5))
     before = dict(catalog.shards)
     found = {frozenset(catalog.shards[one].replicas) for one in (1, 2, 4)}
     for _ in range(3 * factor + 1):
-        due = apart(catalog, passable)
+        due = apart(catalog, live)
         for shard_id, replicas in due.items():
             record = catalog.shards[shard_id]
             joining = {*replicas} - {*record.replicas}
             assert len(replicas) == len({*replicas}) == factor
             assert 1 <= len(joining) <= max(1, (factor - 1) // 2)
-            assert joining <= passable
+            assert joining <= live
             catalog.shards[shard_id] = msgspec.structs.replace(record, replicas=replicas, version=record.version + 1)
         if not due:
             break
     together = {frozenset(catalog.shards[one].replicas) for one in (1, 2, 4)}
-    if len(found) > 1 and not any(one <= passable for one in found):
+    if len(found) > 1 and not any(one <= live for one in found):
         assert catalog.shards == before, "nobody is drawn to where a node is missing"
     else:
         assert len(together) == 1
