@@ -98,7 +98,7 @@ class World:
 
 
 def remove(group: Group) -> None:
-    group._leave()  # pyright: ignore[reportPrivateUsage] - what a message of its leader leads to
+    group.leave()
 
 
 def test_a_removed_group_is_opened_again_when_the_writer_is_done_with_it() -> None:
