@@ -331,7 +331,7 @@ class Group:
         try:
             self._core.tick(now_ms, is_late=is_late, lives=self.ticked.is_waited_for_alive())
             if self._members.is_left_alone(self._core.leader_or_none, now_ms, 2 * self._services.settings.election_ms):
-                self.leave()
+                self._services.on_left_alone(self.group_id)
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
             return

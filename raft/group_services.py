@@ -32,8 +32,9 @@ Send = Callable[[NodeId, GroupId, int, Sequence[Buffer]], bool]
 class GroupServices:
     """What all groups of a node share. `on_failure` hears of a group that stopped by its own fault.
 
-    `peer_or_none`: who is at the other end of the link to a node. `on_removed`: the group stopped, since this node is
-    no member of it any more. `fetch` brings the files of a leader if they pass a check (last entry, its term; raises
+    `peer_or_none`: who is at the other end of the link to a node. `on_left_alone`: again and again, of a group that
+    nobody leads and whose last known members are others. `on_removed`: the group stopped, since this node is no member
+    of it any more. `fetch` brings the files of a leader if they pass a check (last entry, its term; raises
     RaftError), `reopen` opens the files of a group anew, which are closed, with those that were fetched in their place:
     an OSError of either is one of our own disk, and goes to `on_disk_failure`.
     """
@@ -50,6 +51,7 @@ class GroupServices:
     has_peers: bool
     on_failure: Callable[[GroupId, Exception], None]
     on_disk_failure: Callable[[OSError], None]
+    on_left_alone: Callable[[GroupId], None]
     on_removed: Callable[[GroupId], None]
     fetch: Callable[[GroupId, NodeId, CheckFiles], Awaitable[CheckpointFacts]]
     reopen: Callable[[GroupId], Awaitable[tuple[Recovered, GroupFiles]]]

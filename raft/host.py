@@ -137,6 +137,7 @@ class RaftHost:
             append_bytes_max=settings.append_bytes_max,
         )
         self._groups: dict[GroupId, Group] = {}
+        self._lasting: set[GroupId] = set()
         self._opening: set[GroupId] = set()
         self._ending: dict[GroupId, Ending] = {}  # of groups that are open no more
         self._over = asyncio.Event()  # the disk failed, or the host has ended
@@ -160,6 +161,7 @@ class RaftHost:
             has_peers=peers is not None,
             on_failure=self._on_group_failure,
             on_disk_failure=self._fail,
+            on_left_alone=self._on_group_left_alone,
             on_removed=self._on_group_removed,
             fetch=_fetch_nothing if self._exchange is None else self._exchange.fetch,
             reopen=self._reopen,
@@ -177,11 +179,14 @@ class RaftHost:
         state_machine: StateMachine,
         *,
         founders: Sequence[Peer] | None = ALONE,
+        is_lasting: bool = False,
     ) -> Group:
         """Open the group's log, or found it; `restore` is called before this returns.
 
         `founders` are the members of a group that is new, in the same order on each of them: the first one stands for
         election at once. None: wait until a leader of the group tells who its members are.
+        `is_lasting`: nobody opens it again when a leader asks, so it ends only when it is told that this node was
+        removed, and not because nobody leads it whose last known members are others.
         The rest of the log is applied from the loop's next turn on, before LEADER is reported.
         A group that was closed or removed is opened again when nothing of its last life goes on any more.
         Raises: DataDirectoryError (damaged, foreign, unknown), SingleMemberOnlyError, OSError, GroupStoppedError.
@@ -204,6 +209,8 @@ class RaftHost:
         finally:
             self._opening.discard(group_id)
         self._groups[group_id] = group
+        if is_lasting:
+            self._lasting.add(group_id)
         group.start()
         return group
 
@@ -289,6 +296,7 @@ class RaftHost:
     def _forget(self, group: Group) -> None:
         if self._groups.get(group.group_id) is group:
             del self._groups[group.group_id]
+            self._lasting.discard(group.group_id)
             self._ending[group.group_id] = group.ending
             if self._exchange is not None:
                 self._exchange.forget(group.group_id)
@@ -489,6 +497,11 @@ class RaftHost:
     def _on_group_failure(self, group_id: GroupId, error: Exception) -> None:
         if self._on_failure is not None:
             self._on_failure(group_id, error)
+
+    def _on_group_left_alone(self, group_id: GroupId) -> None:
+        group = self._groups.get(group_id)
+        if group is not None and group_id not in self._lasting:
+            group.leave()
 
     def _on_group_removed(self, group_id: GroupId) -> None:
         group = self._groups.get(group_id)

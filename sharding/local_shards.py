@@ -22,8 +22,9 @@ class GroupHost(Protocol):
     """`raft.host.RaftHost` fulfils it.
 
     `founders`: who begins the group's log, if there is none on this disk: without them this node alone; None: it is
-    told by the group's leader. `on_removed` is told of a group whose members do not have this node among them any more,
-    `on_unknown_group` of one that is not open here, and whose members think it should be.
+    told by the group's leader. `is_lasting`: it does not end because nobody leads it. `on_removed` is told of a
+    group whose members do not have this node among them any more, `on_unknown_group` of one that is not open here, and
+    whose members think it should be.
     """
 
     on_removed: Callable[[GroupId], None]
@@ -31,7 +32,13 @@ class GroupHost(Protocol):
 
     async def has_log(self, group_id: GroupId) -> bool: ...
     async def open_group(
-        self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ...
+        self,
+        group_id: GroupId,
+        state_machine: StateMachine,
+        /,
+        *,
+        founders: Sequence[Peer] | None = ...,
+        is_lasting: bool = ...,
     ) -> RaftGroup: ...
 
 
@@ -96,13 +103,13 @@ class LocalShards:
             task.cancel()
         await asyncio.gather(*self._opening.values(), return_exceptions=True)
 
-    async def attach(self, shard: Shard, founders: Sequence[Peer] | None) -> None:
-        """Give a shard its group."""
+    async def attach(self, shard: Shard, founders: Sequence[Peer] | None, *, is_lasting: bool = False) -> None:
+        """Give a shard its group. `is_lasting`: of the catalog, which nobody opens again."""
         # Nothing is applied before the loop's next turn, so that the shard always has its group by then.
         if self._peer is None or founders == (self._peer,):
             shard.attach(await self._host.open_group(shard.group_id, shard))
         else:
-            shard.attach(await self._host.open_group(shard.group_id, shard, founders=founders))
+            shard.attach(await self._host.open_group(shard.group_id, shard, founders=founders, is_lasting=is_lasting))
 
     def _begin(self, record: ShardRecord) -> None:
         if not self._is_closed and record.shard_id not in self._shards and record.shard_id not in self._opening:

@@ -182,7 +182,7 @@ class Machinery:
 
         Raises: raft.errors.DataDirectoryError, OSError.
         """
-        await self._opened.attach(self.catalog_shard, tuple(self._settings.founders) or None)
+        await self._opened.attach(self.catalog_shard, tuple(self._settings.founders) or None, is_lasting=True)
         if self._peers is None:
             await self.catalog_shard.until_leading()
         else:

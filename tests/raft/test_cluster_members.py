@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from raft.configuration import Peer
+from raft.engines import Engine
 from raft.errors import ChangeInProgressError, NotLeaderError
 from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import NodeId, Role
@@ -156,6 +157,60 @@ async def test_a_change_goes_on_under_a_new_leader(cluster: RaftCluster) -> None
     await cluster.leader([2])
     await cluster.finish(cluster[2].opened.change(wanted))
     assert voters(cluster, 4) == [1, 2, 3, 4]
+
+
+async def lose_the_only_voter(cluster: RaftCluster, *, is_lasting: bool) -> None:
+    """A learner is catching up, and has not come to the configuration that names it."""
+    learner = await cluster.start(2)
+    learner.group = await learner.host.open_group(GROUP, learner.machine, founders=None, is_lasting=is_lasting)
+    cluster.network.hold(NodeId(1), NodeId(2))
+    await cluster.finish(cluster[1].opened.change([cluster.peer(1)], [cluster.peer(2)]))
+    cluster.network.let_go(NodeId(1), NodeId(2))
+    await cluster.until(lambda: learner.bodies)
+    await cluster.crash(1)
+    await cluster.settle(5_000)
+    assert cluster.peer(2) not in learner.opened.configuration.peers, "it fell too late for this test"
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_a_lasting_learner_waits_for_its_leader_before_it_knows_that_it_is_a_member(engine: Engine) -> None:
+    """A last configuration without this node may be an old one, and nobody would open the group again."""
+
+    async def run() -> None:
+        settings = replace(SETTINGS, append_bytes_max=2_048, window_bytes=4_096)
+        async with raft_cluster(1, settings=settings, engines=(engine,)) as cluster:
+            bodies = [b"%d" % number + bytes(1_000) for number in range(30)]
+            for body in bodies:
+                await cluster.put(body)
+            await lose_the_only_voter(cluster, is_lasting=True)
+            assert not cluster[2].opened.is_stopped
+            await cluster.restart(1)
+            await cluster.leader([1])
+            assert await cluster.agree() == bodies
+            assert not cluster[2].removed
+
+    asyncio.run(run())
+
+
+def test_a_learner_that_can_be_asked_again_does_not_wait_for_its_leader() -> None:
+    async def run() -> None:
+        settings = replace(SETTINGS, append_bytes_max=2_048, window_bytes=4_096)
+        async with raft_cluster(1, settings=settings) as cluster:
+            for number in range(30):
+                await cluster.put(b"%d" % number + bytes(1_000))
+            await lose_the_only_voter(cluster, is_lasting=False)
+            assert cluster[2].removed == [GROUP]
+
+    asyncio.run(run())
+
+
+@on_members(1, 2, 3)
+async def test_a_lasting_member_that_was_removed_stops_when_it_is_told(cluster: RaftCluster) -> None:
+    await cluster.crash(3)
+    await change(cluster, 1, 2)
+    member = await cluster.start(3)
+    member.group = await member.host.open_group(GROUP, member.machine, founders=None, is_lasting=True)
+    await cluster.until(lambda: member.removed == [GROUP])
 
 
 @on_members(1, 2, 3)

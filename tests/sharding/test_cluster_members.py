@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 import msgspec
 import pytest
 
-from raft.configuration import Peer
+from raft.configuration import Configuration, Peer, encode_configuration
 from raft.interfaces import NodeId
 from sharding.catalog import NodeRecord
 from sharding.catalog_commands import SetReplicas
@@ -15,7 +16,7 @@ from sharding.interfaces import Fetched, NewTopic
 from store.batches import Producer
 from tests.support.faulty_disk import FaultyDisk
 from tests.support.node_bench import all_records
-from tests.support.sharding_cluster import ShardingCluster, sharding_cluster
+from tests.support.sharding_cluster import SETTINGS, ShardingCluster, sharding_cluster
 from tests.support.virtual_loop import run_virtually
 
 
@@ -67,6 +68,32 @@ def test_a_node_alone_gets_companions_and_its_shards_grow_when_asked() -> None:
             again = await cluster.append("t", b"0", producer=Producer(7, 0, 0))
             assert (again.base_offset, again.is_duplicate) == (0, True)
             assert [row.value for row in (await cluster.until_led("t")).records("t")] == [b"0"]
+
+    run(story())
+
+
+def test_a_node_that_joins_waits_for_the_catalog_however_long_nobody_leads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log ends before the entry by which it belongs to the group: that it is no member there says nothing."""
+
+    async def story() -> None:
+        short = replace(SETTINGS, append_bytes_max=64, window_bytes=128)
+        monkeypatch.setattr("tests.support.sharding_cluster.SETTINGS", short)
+        async with sharding_cluster(1) as cluster:
+            (founder,), joiner = cluster.founders, Peer(NodeId(2), "disk-2")
+            configuration = encode_configuration(Configuration(voters=(founder,), learners=(joiner,)))
+            cluster.network.drop = lambda _sender, _to, frame: configuration in frame
+            joining = asyncio.ensure_future(join(cluster, 2))
+            await cluster.until(
+                lambda: 2 in cluster.members and cluster.node(2)._machinery.catalog_shard.applied,
+                what="it has the start",
+            )
+            await cluster.crash(1)
+            await asyncio.sleep(20)
+            assert not joining.done(), "it waits"
+            cluster.network.drop = lambda _sender, _to, _frame: False
+            await cluster.start(1)
+            await joining
+            await cluster.until(lambda: members(cluster, 0) == ids(1, 2), what="it belongs to the catalog's group")
 
     run(story())
 

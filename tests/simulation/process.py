@@ -145,10 +145,16 @@ class WatchedHost:
         return await self._host.has_log(group_id)
 
     async def open_group(
-        self, group_id: GroupId, state_machine: StateMachine, /, *, founders: Sequence[Peer] | None = ()
+        self,
+        group_id: GroupId,
+        state_machine: StateMachine,
+        /,
+        *,
+        founders: Sequence[Peer] | None = (),
+        is_lasting: bool = False,
     ) -> RaftGroup:
         watched = WatchedMachine(state_machine, group_id, self._node_id, self._witness)
-        return await self._host.open_group(group_id, watched, founders=founders)
+        return await self._host.open_group(group_id, watched, founders=founders, is_lasting=is_lasting)
 
 
 class NodeProcess:

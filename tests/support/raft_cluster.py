@@ -426,10 +426,13 @@ class RaftCluster:
 
 @asynccontextmanager
 async def raft_cluster(
-    *nodes: int, settings: RaftSettings = SETTINGS, opens_unknown: bool = True
+    *nodes: int,
+    settings: RaftSettings = SETTINGS,
+    opens_unknown: bool = True,
+    engines: Sequence[Engine] = (Engine.NATIVE,),
 ) -> AsyncGenerator[RaftCluster, None]:
     """A cluster whose group is founded on these nodes and has a leader."""
-    cluster = RaftCluster(settings, opens_unknown=opens_unknown)
+    cluster = RaftCluster(settings, opens_unknown=opens_unknown, engines=engines)
     try:
         if nodes:
             await cluster.found(*nodes)
