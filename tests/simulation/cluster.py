@@ -1,12 +1,13 @@
 """The nodes of one history, the network between them, and what an operator sees of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raft.configuration import Peer
 from raft.interfaces import NodeId, Role
 from raft.settings import RaftSettings
 from store.batches import split_batches
+from tests.support.faulty_disk import FATES
 
 from .history import Place
 from .joining import NodeFiles
@@ -15,6 +16,7 @@ from .options import Options
 from .process import KAFKA_PORT, NodeOptions, NodeProcess, Phase, group_or_none
 from .run_files import RunFiles
 from .sockets import Sockets
+from .tearing import CutsOfAll
 from .witness import Witness
 from .workloads import decoded
 from .world import World
@@ -36,6 +38,7 @@ class Cluster:
         self.witness = Witness(world)
         self.on_resumed: Callable[[int], None] = lambda _: None
         self.files = NodeFiles()
+        self.cuts_of_all = CutsOfAll(world)
         peers = [Peer(NodeId(one), f"disk-{one}") for one in range(1, options.nodes + options.joiners + 1)]
         node_options = NodeOptions(
             raft=raft,
@@ -56,6 +59,7 @@ class Cluster:
                 witness=self.witness,
                 folder=folder,
                 files=self.files,
+                cuts_of_all=self.cuts_of_all,
             )
             for peer in peers
         ]
@@ -81,6 +85,20 @@ class Cluster:
     def leads_something(self, process: NodeProcess) -> bool:
         node = process.node_or_none
         return node is not None and any(shard.is_leader for shard in node.shards.values())
+
+    def power_cut_of_all(self, fates: Sequence[str] = FATES) -> None:
+        """At one moment; they are down."""
+        for process in self.processes:
+            process.crash(is_power_cut=True, fates=fates)
+        self.cuts_of_all.begin({process.node_id: process.disk.directories() for process in self.processes})
+
+    def doubtful(self) -> list[str]:
+        """Which members are in doubt, of nodes that may heal."""
+        return [
+            f"{process.host_name} {directory}"
+            for process in self.usable
+            for directory in process.disk.doubtful_directories()
+        ]
 
     def let_in(self) -> None:
         """A further node joins."""

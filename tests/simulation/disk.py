@@ -1,14 +1,12 @@
-"""A disk of one simulated node, and the threads that work on it.
+"""A disk of one simulated node.
 
-The disk is `tests.support.faulty_disk`: what is not synced is torn at a power cut, sector by sector. Here it gets a
-speed, faults that come and go, and the rounds of the Raft host's threads at virtual times: a round's bytes are durable
-a while before anybody hears of it, and what is submitted meanwhile is the next round.
+It is `tests.support.faulty_disk`: what is not synced is torn at a power cut, sector by sector. Here it gets faults that
+come and go, and it asks `pace` before each call, so that its calls take time (`threads`).
 """
 
 import errno
 import random
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable
 
 from raft.checkpoint import read_checkpoint_or_none
 from raft.damage import DAMAGE_NAME
@@ -16,42 +14,48 @@ from raft.errors import RaftError
 from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import GroupId
 from raft.segments import PAGE_BYTES
-from tests.support.faulty_disk import FaultyDisk, FaultyFile, PowerCutError
-
-from .world import World
-
-Job = TypeVar("Job")
+from tests.support.faulty_disk import FaultyDisk
 
 
 class SimDisk(FaultyDisk):
     """`on_cut` is called when the power goes off inside one of its calls, `on_hard_state` when one is written.
 
-    `on_doubt`: a note of doubt was made, or goes again.
+    `on_doubt`: of this directory a note of doubt was made, or goes again.
     """
 
     on_cut: Callable[[], None] | None = None
     on_hard_state: Callable[[], None] | None = None
-    on_doubt: Callable[[bool], None] | None = None
+    on_doubt: Callable[[str, bool], None] | None = None
+    pace: Callable[[str, str], None] | None = None
 
     def rename(self, old: str, new: str) -> None:
         super().rename(old, new)
         if self.on_doubt is not None and self._is_doubt(new):
-            self.on_doubt(True)
+            self.on_doubt(_directory(new), True)
 
     def remove(self, path: str) -> None:
         is_doubt = self._is_doubt(path)
         super().remove(path)
         if self.on_doubt is not None and is_doubt:
-            self.on_doubt(False)
+            self.on_doubt(_directory(path), False)
 
     def doubtful_directories(self) -> list[str]:
         """Of the groups that have a note of doubt."""
-        return [path.rpartition("/")[0] for path in self.paths() if self._is_doubt(path)]
+        return [_directory(path) for path in self.paths() if self._is_doubt(path)]
+
+    def directories(self) -> list[str]:
+        return sorted(self._seen)
+
+    @property
+    def is_off(self) -> bool:
+        return self._is_off
 
     def _is_doubt(self, path: str) -> bool:
         return path.endswith(f"/{DAMAGE_NAME}") and b'"is_doubt":true' in self._inode(path).seen
 
     def count(self, kind: str, path: str) -> bool:
+        if self.pace is not None:
+            self.pace(kind, path)
         if kind == "write" and path.endswith(HARD_STATE_NAME) and self.on_hard_state is not None:
             self.on_hard_state()
         return super().count(kind, path)
@@ -105,71 +109,5 @@ class SimDisk(FaultyDisk):
         return last.end_position if first_index == last.first_index else 1 << 62
 
 
-__all__ = ["FaultyFile", "PowerCutError", "SimDisk", "SimRunner", "Threads"]
-
-
-class Threads:
-    """The threads of one incarnation of a node. `slowness` multiplies what its disk takes."""
-
-    def __init__(self, world: World, name: str, random: random.Random, *, sync_s: float) -> None:
-        self.world = world
-        self.name = name
-        self.random = random
-        self.sync_s = sync_s
-        self.slowness = 1.0
-        self.is_dead = False
-
-    def runner(
-        self, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None], /
-    ) -> "SimRunner[Job]":
-        return SimRunner(self, name, handle, fail)
-
-    def delay_s(self) -> float:
-        return self.random.expovariate(1 / (self.sync_s * self.slowness))
-
-
-class SimRunner(Generic[Job]):
-    """Fulfils `raft.job_thread.JobRunner`: one round at a time."""
-
-    def __init__(
-        self, threads: Threads, name: str, handle: Callable[[Sequence[Job]], None], fail: Callable[[Exception], None]
-    ) -> None:
-        self._threads = threads
-        self._name = name
-        self._handle = handle
-        self._fail = fail
-        self._jobs: list[Job] = []
-        self._is_busy = False
-        self._has_ended = False
-
-    def submit(self, job: Job) -> None:
-        if self._has_ended:
-            return
-        self._jobs.append(job)
-        if not self._is_busy:
-            self._is_busy = True
-            self._threads.world.after(self._threads.delay_s(), self._round)
-
-    def stop(self) -> None:
-        self._round()
-        self._has_ended = True
-
-    def _round(self) -> None:
-        threads = self._threads
-        if threads.is_dead or self._has_ended:
-            return
-        jobs, self._jobs = self._jobs, []
-        if jobs:
-            threads.world.trace("disk", threads.name, self._name, len(jobs))
-            try:
-                self._handle(jobs)
-            except PowerCutError:
-                self._has_ended = True
-                return
-            except Exception as error:  # noqa: BLE001 - the top of a thread's double
-                self._has_ended = True
-                self._fail(error)
-                return
-        self._is_busy = bool(self._jobs)
-        if self._is_busy:
-            threads.world.after(threads.delay_s(), self._round)
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0]

@@ -1,9 +1,11 @@
 """What goes wrong, and when: a swarm of faults by the weights of the history's options, and the end of all of them."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from raft.interfaces import NodeId
+from tests.support.faulty_disk import FATES, TORN
 
 from .options import Options
 from .process import NodeProcess, Phase
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 
 ACCEPT_S = 4.0
+UP_S = 5.0
+WRITING_S = 0.5  # how long a power cut waits for nodes that are between a write and its sync
 
 
 class Nemesis:
@@ -25,6 +29,8 @@ class Nemesis:
         self._options = options
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_over = False
+        self._is_waiting = False
+        self._loop = asyncio.get_running_loop()
 
     async def run(self, seconds: float) -> None:
         """Inject faults for some time."""
@@ -39,6 +45,30 @@ class Nemesis:
                 if self.inject(kind):
                     self.world.counts[kind] += 1
                     self.world.trace("fault", kind)
+
+    async def last_cut(self) -> bool:
+        """Of all nodes while they write, and everything tears: half of the histories with power cuts end so."""
+        if "power cut of all" not in self._options.faults or self.random.random() < 0.5:
+            return False
+        self.heal()
+        end_s = self.world.now + UP_S
+        while self.world.now < end_s and not all(  # noqa: ASYNC110 - of other loops
+            process.is_up for process in self.cluster.usable
+        ):
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(self.random.uniform(0.3, 1.5))
+        self._is_over = self._is_waiting = False
+        cut = asyncio.Event()
+
+        def cut_all() -> None:
+            self.cluster.power_cut_of_all(TORN)
+            cut.set()
+
+        self.world.trace("fault", "last power cut of all")
+        self.world.counts["power cut of all"] += 1
+        self._when_writing(self.cluster.processes, len(self.cluster.usable), cut_all)
+        await cut.wait()
+        return True
 
     def heal(self) -> None:
         """No fault any more: what is down comes up, what is cut is whole, what is slow is fast."""
@@ -87,8 +117,12 @@ class Nemesis:
     def _crash(self, *, is_power_cut: bool) -> bool:
         if (process := self._victim()) is None:
             return False
-        process.crash(is_power_cut=is_power_cut)
-        self._later(self._while_s(), self._boot, process)
+
+        def crash() -> None:
+            process.crash(is_power_cut=is_power_cut)
+            self._later(self._while_s(), self._boot, process)
+
+        self._when_writing([process], self.random.choice([0, 0, 1]), crash)
         return True
 
     def _power_cut_inside_a_disk_call(self) -> bool:
@@ -201,16 +235,28 @@ class Nemesis:
             process.on_hard_state = lambda _: None
 
     def _kill_all(self) -> bool:
-        return self._crash_all(is_power_cut=False)
+        for process in self.cluster.processes:
+            process.crash(is_power_cut=False)
+        self._boot_all()
+        return True
 
     def _power_cut_of_all(self) -> bool:
-        return self._crash_all(is_power_cut=True)
+        """At some moment, or when so many nodes are between a write and its sync."""
+        if self._is_waiting:
+            return False
+        fates = self.random.choice([FATES, FATES, TORN])
+        count = self.random.randint(0, len(self.cluster.processes))
 
-    def _crash_all(self, *, is_power_cut: bool) -> bool:
-        for process in self.cluster.processes:
-            process.crash(is_power_cut=is_power_cut)
-            self._later(self._while_s(), self._boot, process)
+        def cut_all() -> None:
+            self.cluster.power_cut_of_all(fates)
+            self._boot_all()
+
+        self._when_writing(self.cluster.processes, count, cut_all)
         return True
+
+    def _boot_all(self) -> None:
+        for process in self.cluster.processes:
+            self._later(self._while_s(), self._boot, process)
 
     # The network
 
@@ -269,6 +315,34 @@ class Nemesis:
         return True
 
     # How
+
+    def _when_writing(self, processes: Sequence[NodeProcess], count: int, act: Callable[[], None]) -> None:
+        """Do it when so many of them are between a write to a log and its sync; after a while in any case."""
+        if count == 0 or self._is_waiting:
+            act()
+            return
+        slowness = self.random.choice([1.0, 5.0] if count == 1 else [5.0, 30.0])
+        self._is_waiting = is_waiting = True
+
+        def end() -> None:
+            nonlocal is_waiting
+            if is_waiting and not self._is_over:
+                self._is_waiting = is_waiting = False
+                for process in processes:
+                    process.on_written = lambda: None
+                    if process.life is not None:
+                        process.life.threads.slowness = 1.0
+                act()
+
+        def look() -> None:
+            if sum(process.has_unsynced_log for process in processes) >= count:
+                self._loop.call_soon_threadsafe(end)
+
+        for process in processes:
+            process.on_written = look
+            if process.life is not None:
+                process.life.threads.slowness = max(slowness, process.life.threads.slowness)
+        self._later(WRITING_S, end)
 
     def _ids(self) -> list[NodeId]:
         return [process.peer.node_id for process in self.cluster.processes]

@@ -15,9 +15,10 @@ A paused loop keeps what arrives and runs it later, its overdue timers too, as w
 """
 
 import asyncio
+import logging
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from heapq import heappop, heappush
 from typing import Any, Protocol, TypeVar
@@ -25,6 +26,7 @@ from typing import Any, Protocol, TypeVar
 import sniffio
 
 T = TypeVar("T")
+WAITS_MAX = 20  # of one coroutine while it is closed
 _SNIFFED = sniffio.thread_local
 
 
@@ -133,11 +135,21 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._timers.clear()
 
     def forget(self) -> None:
-        """The history has ended: let go of the tasks of this process, without a word."""
+        """The history has ended: let go of the tasks of this process, without a word.
+
+        Python closes a coroutine that nobody refers to, and `finally` blocks that wait then complain, into the log or
+        wherever they are when the memory is looked through. So they are closed here, where nobody listens.
+        """
         self.kill()
-        for task in self._keep:
-            if isinstance(task, asyncio.Task):
+        tasks = [one for one in self._keep if isinstance(one, asyncio.Task)]
+        heard = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            for task in tasks:
                 task._log_destroy_pending = False
+                _close(task.get_coro())
+        finally:
+            logging.disable(heard)
         self._keep.clear()
         self.faults.clear()
 
@@ -171,6 +183,8 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         if context is None and not self.is_turning:
             context = Context()
         handle = events.Handle(callback, args, self, context)
+        if self.is_dead:
+            return handle
         now = self._timeline.now
         self._heard_at_s = max(self._heard_at_s, now + self.thread_s * self._timeline.draw())
         self._timeline.after(self._heard_at_s - now, lambda: self._heard(handle))
@@ -229,3 +243,13 @@ class ProcessLoop(asyncio.AbstractEventLoop):
     async def create_server(self, protocol_factory, host=None, port=None, **options):
         assert self.new_server is not None, f"{self.name} has no sockets"
         return await self.new_server(protocol_factory, host, port)
+
+
+def _close(coroutine: Coroutine[object, object, object] | Generator[object, object, object]) -> None:
+    """Each wait of its `finally` blocks ends as the first did."""
+    for _ in range(WAITS_MAX):
+        try:
+            coroutine.close()
+        except BaseException:  # noqa: BLE001 - what it says is of a process that has been dead for long
+            continue
+        return

@@ -37,14 +37,17 @@ from sharding.time_services import TimeServices, TimeSettings
 from store import merge_job
 from store.manifest import SplitManifest
 from store.merge_job import MergeJob
+from tests.support.faulty_disk import FATES, PowerCutError
 from timesplit.peering import Peering
 
-from .disk import PowerCutError, SimDisk, Threads
+from .disk import SimDisk
 from .joining import PEER_PORT, AskingLinks, Identity, NodeFiles, new_peering
 from .loops import ProcessLoop
 from .network import Network, SimLinks
 from .run_files import RunFiles
 from .sockets import Sockets
+from .tearing import CutsOfAll
+from .threads import Threads
 from .world import World
 
 if TYPE_CHECKING:
@@ -172,6 +175,7 @@ class NodeProcess:
         witness: "Witness",
         folder: Path | None,
         files: NodeFiles,
+        cuts_of_all: CutsOfAll,
     ) -> None:
         self.world = world
         self.peer = peer
@@ -189,9 +193,11 @@ class NodeProcess:
         self.refusal: Exception | None = None
         self.run_files: RunFiles | None = None
         self.on_hard_state: Callable[[NodeProcess], None] = lambda _: None
+        self.on_written: Callable[[], None] = lambda: None
         self.is_founder = peer in founders
         self.contacts = [int(one.node_id) for one in founders]
         self._files = files
+        self._cuts_of_all = cuts_of_all
         self._run_chance = world.random(f"run files {peer.node_id}")
         self._lives = 0
         self._founders = tuple(founders)
@@ -218,6 +224,11 @@ class NodeProcess:
         """While it serves."""
         return self.life.node if self.life is not None and self.is_up else None
 
+    @property
+    def has_unsynced_log(self) -> bool:
+        """One of its threads is between a write to a log and the sync."""
+        return self.life is not None and self.life.threads.has_unsynced_log
+
     def wall_ms(self) -> int:
         return WALL_MS + int(self.world.now * 1000) + self.wall_skew_ms
 
@@ -236,6 +247,8 @@ class NodeProcess:
         loop = self.world.new_loop(name, turn_s=self.turn_s, thread_s=0.0003)
         loop.new_server = lambda factory, _host, _port: self._sockets.listen(loop, factory, self.host_name, KAFKA_PORT)
         threads = Threads(self.world, name, self.random, sync_s=self.sync_s)
+        threads.on_written = self._on_written
+        self.disk.pace = threads.pace
         self.life = Life(self._lives, loop, threads)
         self.phase = Phase.STARTING
         loop.start(self._main(self.life))
@@ -244,15 +257,17 @@ class NodeProcess:
         self.crash(is_power_cut=False)
         self.world.after(after_s, lambda: self.boot() if self.phase is Phase.DOWN else None)
 
-    def crash(self, *, is_power_cut: bool) -> None:
+    def crash(self, *, is_power_cut: bool, fates: Sequence[str] = FATES) -> None:
         """Nothing of the process runs any more. After a power cut, what was not synced is what the disk made of it."""
         if (life := self.life) is None:
             return
+        is_power_cut |= self.disk.is_off
         self.world.trace("crash", self.node_id, is_power_cut)
         self._witness.on_crash(self.node_id, life)
+        self._cuts_of_all.on_crash(self.node_id)
         self._end(life)
         if is_power_cut:
-            self.disk = self.disk.crash(self.random.randrange(1 << 30))
+            self.disk = self.disk.crash(self.random.randrange(1 << 30), fates=fates)
             self._watch_disk()
             if self.run_files is not None:
                 self.world.counts["run files torn or lost"] += self.run_files.cut(self.host_name, self._run_chance)
@@ -277,8 +292,7 @@ class NodeProcess:
         self.peer = Peer(self.peer.node_id, f"{self.peer.disk_id}-swapped")
 
     def _end(self, life: Life) -> None:
-        life.loop.kill()
-        life.threads.is_dead = True
+        self._halt(life)
         if life.links is not None:
             life.links.die()
         self._sockets.die(self.host_name)
@@ -288,13 +302,27 @@ class NodeProcess:
             if self.keeps_running:
                 self.world.after(0.1, lambda: self.boot() if self.phase is Phase.DOWN else None)
 
+    def forget(self) -> None:
+        """The history has ended."""
+        if self.life is not None:
+            self._halt(self.life)
+
+    def _halt(self, life: Life) -> None:
+        life.loop.kill()
+        life.threads.die()
+
     def _watch_disk(self) -> None:
         self.disk.on_cut = self._on_cut
         self.disk.on_hard_state = lambda: self.on_hard_state(self)
         self.disk.on_doubt = self._on_doubt
 
-    def _on_doubt(self, is_new: bool) -> None:
+    def _on_written(self) -> None:
+        self.on_written()
+
+    def _on_doubt(self, directory: str, is_new: bool) -> None:
         self.world.counts["torn or rotten tails" if is_new else "doubts that ended"] += 1
+        if is_new:
+            self._cuts_of_all.on_doubt(self.node_id, directory)
 
     def accept_torn_tails(self) -> None:
         """As `timesplit check --accept-torn-tails`, with the node stopped."""
@@ -305,8 +333,12 @@ class NodeProcess:
             self.world.counts["torn tails accepted"] += 1
 
     def _on_cut(self) -> None:
+        """The call that the power went off in raises, and nobody is there any more whom that could concern."""
         self.world.counts["power cut inside a disk call"] += 1
-        self.world.after(0, lambda: self.crash(is_power_cut=True))
+        life = self.life
+        assert life is not None, "only a process makes calls"
+        life.loop.kill()
+        self.world.after(0, lambda: self.crash(is_power_cut=True) if self.life is life else None)
 
     def pause(self) -> None:
         if self.life is not None:

@@ -48,6 +48,8 @@ STREAM_CONFIGS = {
 
 @dataclass(slots=True)
 class Outcome:
+    """`healed_ms`: how long members were in doubt after a power cut of all that was the last fault."""
+
     seed: int
     engine: str
     options: Options
@@ -58,6 +60,7 @@ class Outcome:
     cpu_s: float
     event_count: int
     figures: dict[str, int] = field(default_factory=dict[str, int])
+    healed_ms: int | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -95,7 +98,7 @@ def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], N
         folder = None
         if options.has_streams:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="simulation-", dir=_memory_folder())))
-        stack.enter_context(_surroundings(world))
+        stack.enter_context(surroundings(world))
         story = Story(world, options, history, folder)
         stack.enter_context(story.cluster.files.in_place())
         if story.cluster.run_files is not None:
@@ -112,8 +115,11 @@ def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], N
         for loop in world.loops:
             for fault in loop.faults:
                 world.problem(f"{loop.name}: {_described(fault)}")
+        story.cluster.cuts_of_all.settle()
         virtual_s = world.now
         digest = world.digest()
+        for process in story.cluster.processes:
+            process.forget()
         for loop in world.loops:
             loop.forget()
         world.problems += check(history) if not world.problems else []
@@ -121,7 +127,9 @@ def _simulated(seed: int, engine: str, options: Options, echo: Callable[[str], N
     event_count = world.engine.event_count
     problems, counts = world.problems[:PROBLEMS_MAX], world.counts
     cpu_s = time.process_time() - started
-    return Outcome(seed, engine, options, digest, problems, counts, virtual_s, cpu_s, event_count, figures)
+    return Outcome(
+        seed, engine, options, digest, problems, counts, virtual_s, cpu_s, event_count, figures, story.healed_ms
+    )
 
 
 class Story:
@@ -136,6 +144,7 @@ class Story:
         self.places: list[Place] = [(name, partition) for name in topics for partition in range(options.partitions)]
         self.view_places = view_places("s", options.partitions) if options.has_streams else []
         self.recreator: Recreator | None = None
+        self.healed_ms: int | None = None
         self._workloads: list[Workload] = []
 
     async def tell(self) -> None:
@@ -151,9 +160,11 @@ class Story:
         self._begin_work()
         nemesis = Nemesis(self.cluster, self.options)
         await nemesis.run(self.options.seconds)
+        is_torn = await nemesis.last_cut()
         nemesis.heal()
         self.world.trace("healed")
         healed_s = self.world.now
+        doubt = asyncio.ensure_future(self._doubt_ends(is_torn=is_torn))
         for workload in self._workloads:
             workload.is_over = True
         is_done = await self._until(lambda: all(workload.is_done for workload in self._workloads), HEAL_S)
@@ -168,6 +179,7 @@ class Story:
             return
         await final
         await self._compare_replicas()
+        await doubt
 
     def figures(self) -> dict[str, int]:
         acked = [sent for sent in self.history.sent if sent.is_acked]
@@ -278,6 +290,16 @@ class Story:
             for text in disagreements(self.cluster, "s"):
                 self.world.problem(text)
 
+    async def _doubt_ends(self, *, is_torn: bool) -> None:
+        """Whoever cut off something votes without reserve again, soon after the last fault."""
+        healed_s = self.world.now
+        await self._until(lambda: all(process.is_up for process in self.cluster.usable), HEAL_S)
+        doubtful = self.cluster.doubtful()
+        if not await self._until(lambda: not self.cluster.doubtful(), HEAL_S):
+            self.world.problem(f"in doubt {HEAL_S:g} s after the last fault: {self.cluster.doubtful()}")
+        if doubtful and is_torn:
+            self.healed_ms = int((self.world.now - healed_s) * 1000)
+
     async def _told(self, client: Client, work: Callable) -> None:
         """Run something in a client's loop, and wait for it here."""
         done: list[asyncio.Task[None]] = []
@@ -303,7 +325,7 @@ class Story:
 
 
 @contextmanager
-def _surroundings(world: World) -> Iterator[None]:
+def surroundings(world: World) -> Iterator[None]:
     """What production code takes from the module level: threads, the monotonic clock, logs."""
 
     async def run_sync(work: Callable, *values: object, limiter: anyio.CapacityLimiter | None = None, **_: object):

@@ -1,6 +1,7 @@
 """The loops and engines: asyncio's promises are kept, nothing else is, and one seed gives one course of events."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -92,6 +93,29 @@ def test_nothing_of_a_killed_process_runs_not_even_what_is_in_finally(name: str)
         assert not seen
 
     run(engine, story, victim)
+
+
+def test_a_task_of_a_killed_process_is_let_go_without_a_word_whatever_its_finally_blocks_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A warning would be an error here."""
+    engine = ENGINES["seeded"](1)
+    victim = ProcessLoop(engine, "victim")
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(100)
+        finally:
+            await asyncio.sleep(100)
+
+    async def story() -> None:
+        victim.start(work())
+        await asyncio.sleep(0.1)
+        victim.kill()
+
+    run(engine, story, victim)
+    gc.collect()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("name", ENGINE_NAMES)

@@ -2,7 +2,8 @@
 
 Content: each file has what readers see, what is durable, and the writes in between; names likewise, per directory.
 `crash(seed)` is the power cut: of the writes since the last sync each sector may have reached the disk, in any order,
-or half of it; of the changes of a directory a prefix. `revived()` is a killed process: the page cache lives on.
+or half of it; of the changes of a directory a prefix. With `fates=TORN` no write is whole and none is without trace.
+`revived()` is a killed process: the page cache lives on.
 """
 
 import errno
@@ -11,10 +12,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from raft.interfaces import Buffer
 
 SECTOR_BYTES = 512
+FATES = ("none", "all", "some")
+TORN = ("torn",)
 
 
 class PowerCutError(OSError):
@@ -42,15 +46,17 @@ class Inode:
             self.durable[position : position + len(content)] = content
         self.unsynced.clear()
 
-    def after_power_cut(self, rng: random.Random) -> "Inode":
+    def after_power_cut(self, rng: random.Random, fates: Sequence[str] = FATES) -> "Inode":
         content = bytearray(self.durable)
         for position, written in self.unsynced:
-            fate = rng.choice(["none", "all", "some"])
+            fate = rng.choice(fates)
+            torn_at = rng.randrange(1, max(2, len(written.rstrip(b"\0")))) if fate == "torn" else 0
             for first, piece in _sectors(position, written):
                 kept = {
                     "none": 0,
                     "all": len(piece),
                     "some": rng.choice([0, 0, len(piece), rng.randrange(len(piece) + 1)]),
+                    "torn": min(len(piece), max(0, position + torn_at - first)),
                 }
                 content[first : first + kept[fate]] = piece[: kept[fate]]
         return Inode(content, bytearray(content))
@@ -116,7 +122,7 @@ class FaultyDisk:
     def call_count(self) -> int:
         return self._call_count
 
-    def crash(self, seed: int, cut_at: int | None = None) -> "FaultyDisk":
+    def crash(self, seed: int, cut_at: int | None = None, *, fates: Sequence[str] = FATES) -> Self:
         """The disk as it is found when power returns."""
         rng = random.Random(seed)
         disk = type(self)(seed, cut_at)
@@ -132,12 +138,12 @@ class FaultyDisk:
             found: dict[str, Inode] = {}
             for name, inode in sorted(names.items()):
                 if id(inode) not in survivors:
-                    survivors[id(inode)] = inode.after_power_cut(rng)
+                    survivors[id(inode)] = inode.after_power_cut(rng, fates)
                 found[name] = survivors[id(inode)]
             disk._add_directory(directory, found)
         return disk
 
-    def revived(self, cut_at: int | None = None) -> "FaultyDisk":
+    def revived(self, cut_at: int | None = None) -> Self:
         """The same disk under a new process."""
         self._is_off = False
         self._call_count = 0
