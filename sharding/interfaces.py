@@ -194,7 +194,8 @@ class PartitionApi(Protocol):
         Base offset and leader epoch are stamped into it. `on_done` is called exactly once, from the event loop, never
         inside this call: with acks=-1 after commit, with 1 after the leader's disk, with 0 after admission.
         Raises what admission refuses: NotLeaderError, OutOfOrderSequenceError, InvalidTimestampError, InvalidTopicError
-        (views), StorageFullError…; then `on_done` is not called.
+        (views), StorageFullError…; then `on_done` is not called. Among several members a sequence that is out of order
+        is refused through `on_done`, once a majority has confirmed this leader.
         """
         ...
 

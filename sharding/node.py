@@ -69,6 +69,7 @@ from .interfaces import (
 from .local_shards import GroupHost
 from .machinery import CATALOG_GROUP, Machinery, NodeSettings
 from .partition import Partition
+from .refusals import Refusals
 from .shard import Shard
 from .shard_state import Chain
 from .topic_configs import changed_configs, check_configs, config_entries, is_view_enabled
@@ -136,6 +137,7 @@ class Node:
         self._router = self._machinery.router
         self._changes = self._machinery.changes
         self._topics = Topics(self._catalog)
+        self._refusals = Refusals()
         self._is_closing = False
         self._producer_ids = range(0)
         self._time: TimeServices | None = None
@@ -198,6 +200,7 @@ class Node:
             await self._time.close()
         if self._groups is not None:
             self._groups.close()
+        self._refusals.close()
         await self._machinery.stop()
         await self._machinery.close()
 
@@ -554,7 +557,7 @@ class Node:
         shard, chain = self._place_of(topic, index)
         # The value may be older than the topic's settings are now.
         now = self._topics.get_by_id(topic.topic_id)
-        made = Partition(now, index, shard, chain, TopicPolicy.of(now.configs))
+        made = Partition(now, index, shard, chain, TopicPolicy.of(now.configs), self._refusals)
         known = self._partitions.get(now.name)
         of_topic: list[Partition | None] = [None] * now.partition_count
         if known is not None and known[0] is now:

@@ -2,7 +2,8 @@
 
 On a node that does not lead it, everything but the properties raises NotLeaderError with the leader and its epoch.
 A node that was deposed and does not know yet may show less than another already has, never something else; where that
-could send a client back, in ListOffsets and for an offset beyond the end, it asks for a majority first (`confirm`).
+could send a client back, in ListOffsets and for an offset beyond the end, it asks for a majority first (`confirm`), and
+so it does before it says that a producer's batch is out of order (`refusals`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,11 +23,13 @@ from .errors import (
     FencedLeaderEpochError,
     NotLeaderError,
     OffsetOutOfRangeError,
+    OutOfOrderSequenceError,
     UnknownLeaderEpochError,
     UnknownPartitionError,
 )
 from .gathering import OnDone
 from .interfaces import Appended, Fetched, FoundOffset, Topic
+from .refusals import Refusals
 from .shard import Shard
 from .shard_state import Chain
 
@@ -34,14 +37,17 @@ from .shard_state import Chain
 class Partition:
     """Valid as long as its topic: the node makes a new one when the topic's settings change."""
 
-    __slots__ = ("_chain", "_policy", "_shard", "index", "topic")
+    __slots__ = ("_chain", "_policy", "_refusals", "_shard", "index", "topic")
 
-    def __init__(self, topic: Topic, index: int, shard: Shard, chain: Chain, policy: TopicPolicy) -> None:
+    def __init__(
+        self, topic: Topic, index: int, shard: Shard, chain: Chain, policy: TopicPolicy, refusals: Refusals
+    ) -> None:
         self.topic = topic
         self.index = index
         self._shard = shard
         self._chain = chain
         self._policy = policy
+        self._refusals = refusals
 
     @property
     def shard(self) -> Shard:
@@ -91,7 +97,14 @@ class Partition:
         if policy.is_log_append_time:
             header = stamp_append_time(batch, header, now_ms)
         # The shard answers an append with what `Append.execute` returns, or with an error.
-        self._shard.append(self._chain, batch, header, least_ms=least_ms, acks=acks, on_done=cast("OnDone", on_done))
+        answer = cast("OnDone", on_done)
+        try:
+            self._shard.append(self._chain, batch, header, least_ms=least_ms, acks=acks, on_done=answer)
+        except OutOfOrderSequenceError as error:
+            if acks == 0 or self._shard.is_alone:
+                raise
+            self._refusals.tell(self._shard, error, answer)
+            return
         split.last_append_ms = now_ms
 
     def read(self, offset: int, bytes_max: int, *, is_committed_only: bool = True) -> Fetched | Awaitable[Fetched]:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from raft.interfaces import NodeId
-from sharding.errors import NotLeaderError, OffsetOutOfRangeError
+from sharding.errors import ClosingError, NotLeaderError, OffsetOutOfRangeError, OutOfOrderSequenceError
 from sharding.interfaces import Appended, Fetched, NewTopic
 from sharding.partition import Partition
 from store.batches import Producer
@@ -211,6 +211,45 @@ def test_an_offset_beyond_the_end_is_out_of_range_only_by_a_majority() -> None:
             led = (await cluster.until_led("t")).node.partition(topic, 0)
             fetched = led.read(2, 100)
             assert isinstance(fetched, Fetched)
+
+    run(story())
+
+
+def test_a_sequence_is_out_of_order_only_by_a_majority() -> None:
+    """A producer goes on where another leader has what came before: it is not to be told that this is a gap."""
+
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            topic = await cluster.node(1).create_topic(NewTopic(name="t"))
+            await cluster.append("t", b"0", producer=Producer(7, 0, 0))
+            old = await cluster.until_led("t")
+            with pytest.raises(OutOfOrderSequenceError):
+                await cluster.append_once("t", b"x", producer=Producer(7, 0, 9), member=old)
+            cluster.network.isolate(NodeId(old.node_id))
+            asked = asyncio.ensure_future(cluster.append_once("t", b"2", producer=Producer(7, 0, 2), member=old))
+            new = next(member for member in cluster.running if member is not old)
+            await cluster.until(lambda: new.node.leader_of(topic, 0)[0] not in {-1, old.node_id})
+            assert (await cluster.append("t", b"1", producer=Producer(7, 0, 1))).base_offset == 1
+            with pytest.raises(NotLeaderError):
+                await asked
+            assert (await cluster.append("t", b"2", producer=Producer(7, 0, 2))).base_offset == 2
+
+    run(story())
+
+
+def test_a_refusal_that_waits_for_a_majority_is_answered_when_the_node_stops() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t"))
+            await cluster.append("t", b"0", producer=Producer(7, 0, 0))
+            old = await cluster.until_led("t")
+            cluster.network.isolate(NodeId(old.node_id))
+            asked = asyncio.ensure_future(cluster.append_once("t", b"2", producer=Producer(7, 0, 2), member=old))
+            await asyncio.sleep(0)
+            assert not asked.done()
+            await cluster.stop(old.node_id)
+            with pytest.raises((NotLeaderError, ClosingError)):
+                await asked
 
     run(story())
 

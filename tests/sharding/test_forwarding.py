@@ -15,6 +15,7 @@ from sharding.forwarding import Forwarding
 from sharding.inserts import Inserts, NewRecord, Place
 from sharding.interfaces import Appended, PartitionApi, Topic
 from sharding.partition import Partition
+from sharding.refusals import Refusals
 from store.batches import records
 from tests.support.memory_cluster import MemoryCluster, MemoryNode
 from tests.support.time_node import Clock
@@ -45,7 +46,7 @@ class InsertingNode:
         if not shard.is_leader:
             raise NotLeaderError(shard.group.leader_or_none)
         chain = shard.state.chains[topic.topic_id.bytes, index]
-        return Partition(topic, index, shard, chain, TopicPolicy.of(topic.configs))
+        return Partition(topic, index, shard, chain, TopicPolicy.of(topic.configs), Refusals())
 
     def leader_of(self, topic: Topic, index: int) -> tuple[int, int, Sequence[int]]:
         shard = self._node.shards[self._node.catalog.topics[topic.topic_id.bytes].shards[index]]

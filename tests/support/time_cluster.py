@@ -10,6 +10,7 @@ from sharding.errors import NotLeaderError, OffsetNotAvailableError
 from sharding.inserts import Place
 from sharding.interfaces import Appended, PartitionApi, Topic
 from sharding.partition import Partition
+from sharding.refusals import Refusals
 from sharding.sealing import SealingSettings
 from sharding.streams import Stream
 from sharding.time_services import TimeServices, TimeSettings
@@ -75,7 +76,7 @@ class TimeCluster:
                 record = self.memory.nodes[1].catalog.topics[topic.topic_id.bytes]
                 shard = self.memory.nodes[leader].shards[record.shards[partition]]
                 chain = shard.state.chains[topic.topic_id.bytes, partition]
-                Partition(topic, partition, shard, chain, TopicPolicy.of(topic.configs)).append(
+                Partition(topic, partition, shard, chain, TopicPolicy.of(topic.configs), Refusals()).append(
                     batch, read_header(batch), acks=-1, now_ms=self.clock.ms, on_done=future.set_result
                 )
                 break
