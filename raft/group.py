@@ -358,8 +358,8 @@ class Group:
             self._outbox.send(sender.node_id, Removed(core.term, core.committed))
 
     def _on_removed(self, message: Removed) -> None:
-        # What is committed stays so, in whatever term: only something that is newer here may say otherwise.
-        if message.index > max(self._core.committed, self._core.configuration_index):
+        # Only something newer here may say otherwise. Who is outside by its own log too, may be on its way in.
+        if not self._members.is_outside and message.index > max(self._core.committed, self._core.configuration_index):
             self.leave()
 
     def leave(self) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from raft.configuration import Peer
-from raft.engines import Engine
 from raft.errors import ChangeInProgressError, NotLeaderError
 from raft.hard_state import HARD_STATE_NAME
 from raft.interfaces import NodeId, Role
@@ -172,13 +171,12 @@ async def lose_the_only_voter(cluster: RaftCluster, *, is_lasting: bool) -> None
     assert cluster.peer(2) not in learner.opened.configuration.peers, "it fell too late for this test"
 
 
-@pytest.mark.parametrize("engine", Engine)
-def test_a_lasting_learner_waits_for_its_leader_before_it_knows_that_it_is_a_member(engine: Engine) -> None:
+def test_a_lasting_learner_waits_for_its_leader_before_it_knows_that_it_is_a_member() -> None:
     """A last configuration without this node may be an old one, and nobody would open the group again."""
 
     async def run() -> None:
         settings = replace(SETTINGS, append_bytes_max=2_048, window_bytes=4_096)
-        async with raft_cluster(1, settings=settings, engines=(engine,)) as cluster:
+        async with raft_cluster(1, settings=settings) as cluster:
             bodies = [b"%d" % number + bytes(1_000) for number in range(30)]
             for body in bodies:
                 await cluster.put(body)
@@ -200,6 +198,36 @@ def test_a_learner_that_can_be_asked_again_does_not_wait_for_its_leader() -> Non
                 await cluster.put(b"%d" % number + bytes(1_000))
             await lose_the_only_voter(cluster, is_lasting=False)
             assert cluster[2].removed == [GROUP]
+
+    asyncio.run(run())
+
+
+def test_a_lasting_learner_is_not_removed_by_who_has_not_heard_of_it_yet() -> None:
+    """The entry by which it was to belong to the group was lost with its leader; the next one asks it again."""
+
+    async def run() -> None:
+        settings = replace(SETTINGS, append_bytes_max=2_048, window_bytes=4_096)
+        async with raft_cluster(1, 2, 3, settings=settings) as cluster:
+            bodies = [b"%d" % number + bytes(1_000) for number in range(30)]
+            for body in bodies:
+                await cluster.put(body)
+            await cluster.agree()
+            learner = await cluster.start(4)
+            learner.group = await learner.host.open_group(GROUP, learner.machine, founders=None, is_lasting=True)
+            for node in (2, 3):
+                cluster.network.hold(NodeId(1), NodeId(node))
+            voters = [cluster.peer(node) for node in (1, 2, 3)]
+            changing = asyncio.ensure_future(cluster[1].opened.change(voters, [cluster.peer(4)]))
+            await cluster.until(lambda: learner.bodies)
+            await cluster.crash(1)
+            leader = await cluster.leader([2, 3])
+            await cluster.settle(5_000)
+            with pytest.raises(NotLeaderError):
+                await changing
+            assert cluster.peer(4) not in learner.opened.configuration.peers, "it came too far for this test"
+            assert not learner.opened.is_stopped
+            await cluster.finish(leader.opened.change(voters, [cluster.peer(4)]))
+            assert await cluster.agree(2, 3, 4) == bodies
 
     asyncio.run(run())
 

@@ -426,13 +426,10 @@ class RaftCluster:
 
 @asynccontextmanager
 async def raft_cluster(
-    *nodes: int,
-    settings: RaftSettings = SETTINGS,
-    opens_unknown: bool = True,
-    engines: Sequence[Engine] = (Engine.NATIVE,),
+    *nodes: int, settings: RaftSettings = SETTINGS, opens_unknown: bool = True
 ) -> AsyncGenerator[RaftCluster, None]:
     """A cluster whose group is founded on these nodes and has a leader."""
-    cluster = RaftCluster(settings, opens_unknown=opens_unknown, engines=engines)
+    cluster = RaftCluster(settings, opens_unknown=opens_unknown)
     try:
         if nodes:
             await cluster.found(*nodes)
