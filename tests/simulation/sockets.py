@@ -108,7 +108,10 @@ class Sockets:
 
         self.world.after(self.delay_s(), arrive)
         async with asyncio.timeout(CONNECT_DEADLINE_S):
-            return await made
+            connection = await made
+        if connection.is_lost:  # before anybody listened
+            raise ConnectionResetError(str(address))
+        return connection
 
 
 class Connection:
