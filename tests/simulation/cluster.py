@@ -86,6 +86,10 @@ class Cluster:
         node = process.node_or_none
         return node is not None and any(shard.is_leader for shard in node.shards.values())
 
+    def leads_catalog(self, process: NodeProcess) -> bool:
+        group = group_or_none(process, 0)
+        return group is not None and group.role is Role.LEADER
+
     def power_cut_of_all(self, fates: Sequence[str] = FATES) -> None:
         """At one moment; they are down."""
         for process in self.processes:

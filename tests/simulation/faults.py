@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ACCEPT_S = 4.0
 UP_S = 5.0
+CUT_S = 3.0  # long enough for an operator to wait in vain until all nodes know a topic
 WRITING_S = 0.5  # how long a power cut waits for nodes that are between a write and its sync
 
 
@@ -288,6 +289,28 @@ class Nemesis:
         return self._cut(
             {(a, b) for a in rest[:half] for b in rest[half:]} | {(b, a) for a in rest[:half] for b in rest[half:]}
         )
+
+    def _old_catalog(self) -> bool:
+        """One hears nothing of the catalog's leader, and is to lead shards with topics that it does not know."""
+        up = [process for process in self.cluster.processes if process.is_up]
+        leaders = [process for process in up if self.cluster.leads_catalog(process)]
+        followers = [process for process in up if process not in leaders]
+        if len(leaders) != 1 or len(followers) < 2:
+            return False
+        other = self.random.choice(followers)
+        ways = {(leaders[0].peer.node_id, other.peer.node_id), (other.peer.node_id, leaders[0].peer.node_id)}
+        for way in sorted(ways):
+            self.cluster.network.cut(*way)
+        self._later(CUT_S, self.cluster.network.heal_some, ways)
+        self._let_lead(other, self.world.now + CUT_S)
+        return True
+
+    def _let_lead(self, process: NodeProcess, until_s: float) -> None:
+        for one in self.cluster.processes:
+            if one is not process:
+                one.hand_over_what_is_new_to(process)
+        if self.world.now < until_s:
+            self._later(self.random.uniform(0.02, 0.3), self._let_lead, process, until_s)
 
     def _wild_network(self) -> bool:
         if len(self._ids()) < 2:

@@ -349,11 +349,20 @@ MUTANTS: Sequence[Mutant] = (
         seconds=5.0,
     ),
     _mutant("two timekeepers", two_timekeepers, 5, LEADERS, nodes=3, has_streams=True),
+    _mutant(
+        "dropped without a barrier",
+        dropped_without_a_barrier,
+        10,
+        {"old catalog": 1.0},
+        nodes=3,
+        topics_created=8,
+        fault_s=1.0,
+        seconds=6.0,
+    ),
 )
 
 # Too rare for whole nodes: two candidates of one term, whose voter dies between them and is back at once (not in 60
-# seeds); figure 8 of the Raft paper (once in about 440). The cores have a simulator for them. And a leader whose
-# catalog is older than its shard and that drops at once (not in 60): `tests/sharding/test_cluster_topics.py` has it.
+# seeds); figure 8 of the Raft paper (once in about 440). The cores have a simulator for them.
 NOT_FOUND: Sequence[Mutant] = (
     _mutant(
         "old term committed by counting",
@@ -365,14 +374,4 @@ NOT_FOUND: Sequence[Mutant] = (
         **HASTE,
     ),
     _mutant("vote forgotten", vote_forgotten, 60, {"crowded election": 1.0}, nodes=3, fault_s=1.0, seconds=8.0),
-    _mutant(
-        "dropped without a barrier",
-        dropped_without_a_barrier,
-        100,
-        {"bridge": 3.0, "one way": 3.0, "kill": 1.0, "pause": 1.0},
-        nodes=3,
-        recreate_s=0.1,
-        topics_created=6,
-        **HASTE,
-    ),
 )

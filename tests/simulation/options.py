@@ -77,6 +77,9 @@ def draw(seed: int, **fixed: object) -> Options:
     assert isinstance(nodes, int)
     kinds = [kind for kind in FAULTS if random.random() < 0.45]
     faults = {kind: random.choice([0.3, 1.0, 1.0, 3.0]) for kind in kinds}
+    # Came later: by a stream of its own, so that the seeds before it mean what they meant.
+    if Random(f"old catalog {seed}").random() < 0.3:
+        faults["old catalog"] = 1.0
     drawn: dict[str, object] = {
         "nodes": nodes,
         "seconds": random.uniform(2.0, 5.0),

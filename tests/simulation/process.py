@@ -8,6 +8,7 @@ import asyncio
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -21,7 +22,7 @@ from raft.clock import LoopClock
 from raft.configuration import Peer
 from raft.damage import accept_doubt
 from raft.engines import Engine as RaftEngine
-from raft.errors import DataDirectoryError, FoundingRefusedError
+from raft.errors import DataDirectoryError, FoundingRefusedError, RaftError
 from raft.group import Group
 from raft.host import RaftHost, Surroundings
 from raft.interfaces import Buffer, GroupId, Index, NodeId, Place, RaftGroup, RoleChange, StateMachine, Term
@@ -32,7 +33,7 @@ from sharding.coordinators.values import GroupLimits
 from sharding.interfaces import NodeAddress
 from sharding.node import Node, NodeParts, NodeSettings
 from sharding.sealing import SealingSettings
-from sharding.shard import ShardSettings
+from sharding.shard import Shard, ShardSettings
 from sharding.time_services import TimeServices, TimeSettings
 from store import merge_job
 from store.manifest import SplitManifest
@@ -349,6 +350,20 @@ class NodeProcess:
         if self.life is not None and self.life.loop.is_paused:
             self.world.trace("resume", self.node_id)
             self.life.loop.resume()
+
+    def hand_over_what_is_new_to(self, other: "NodeProcess") -> None:
+        """Ask another node to lead the shards led here that have a topic which it does not know."""
+        life, node, successor = self.life, self.node_or_none, other.node_or_none
+        if life is None or node is None or successor is None:
+            return
+
+        async def transfer(shard: Shard) -> None:
+            with suppress(RaftError):
+                await shard.group.transfer(other.peer.node_id)
+
+        for shard in node.shards.values():
+            if shard.is_leader and any(topic_id not in successor.catalog.topics for topic_id, _ in shard.state.chains):
+                life.loop.start(transfer(shard))
 
     def stop(self) -> None:
         """As SIGTERM; it ends by itself, after a while."""

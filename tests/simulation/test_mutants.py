@@ -19,11 +19,9 @@ ASKED_FOR = {
     "lost producer state": "producers not in the checkpoint",
     "reordered answers": "answers reordered",
     "a member votes before it caught up": "damaged_members_heal_too_early",
+    "deletion without a fresh barrier": "dropped without a barrier",
 }
-"""What must be found -> the mutant, of whole nodes or of the cores.
-
-Deletion without a fresh barrier is too rare for both, and has a test in `tests/sharding/test_cluster_topics`.
-"""
+"""What must be found -> the mutant, of whole nodes or of the cores."""
 
 QUICK = [mutant for mutant in MUTANTS if mutant.seeds_max <= 10]
 

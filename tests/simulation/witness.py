@@ -1,16 +1,20 @@
-"""What an all-seeing observer checks while a history runs: the rules of Raft that no client can see.
+"""What an all-seeing observer checks while a history runs: rules of Raft, and one of the catalog, that no client sees.
 
 - State Machine Safety: no two nodes ever apply different entries at one index of a group.
 - Leader Safety: at most one leader in a term of a group.
 - Log Matching: two logs that agree in the term of an entry agree in everything before it.
 - What a member has applied is in the log of each later leader (Leader Completeness), by the first of these.
+- A partition is dropped only after its topic was deleted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from raft.interfaces import Buffer, GroupId, Index, Role, RoleChange, Term
+from sharding.catalog_commands import DeleteTopic
+from sharding.commands.command import COMMAND_HEAD
+from sharding.commands.splits import Drop
 
 from .world import World
 
@@ -25,16 +29,35 @@ class Witness:
         self.leaders: dict[tuple[int, int], int] = {}
         self.apply_count = 0
         self.checked_logs = 0
+        self._deleted: set[bytes] = set()
 
     def on_apply(self, node_id: int, group_id: GroupId, term: Term, index: Index, body: Sequence[Buffer]) -> None:
         self.apply_count += 1
-        digest = blake2b(b"".join(body), digest_size=8).digest()
-        known = self.applied.setdefault(group_id, {}).setdefault(index, (term, digest))
+        joined = b"".join(body)
+        digest = blake2b(joined, digest_size=8).digest()
+        of_group = self.applied.setdefault(group_id, {})
+        if index not in of_group:
+            self._look_at_drops(node_id, group_id, joined)
+        known = of_group.setdefault(index, (term, digest))
         if known != (term, digest):
             self.world.problem(
                 f"state machine safety: node {node_id} applies term {term} {digest.hex()} as entry {index} of group "
                 f"{group_id}, another node applied term {known[0]} {known[1].hex()}"
             )
+
+    def _look_at_drops(self, node_id: int, group_id: GroupId, body: bytes) -> None:
+        if group_id == 0:
+            self._deleted |= {
+                DeleteTopic.decode(version, part).topic_id for version, part in _of(DeleteTopic.TYPE, body)
+            }
+            return
+        for version, part in _of(Drop.TYPE, body):
+            dropped = Drop.decode(version, part)
+            if dropped.topic_id not in self._deleted:
+                self.world.problem(
+                    f"partition {dropped.partition} of topic {dropped.topic_id.hex()} is dropped from group {group_id} "
+                    f"(node {node_id} first), and nobody deleted the topic"
+                )
 
     def on_role(self, node_id: int, group_id: GroupId, change: RoleChange) -> None:
         self.world.trace("role", node_id, group_id, change.role.value, change.term, change.leader)
@@ -77,3 +100,14 @@ class Witness:
                     f"log matching: nodes {one[0]} and {other[0]} agree at entry {first + agreed} of group {group_id} "
                     f"and have terms {a} and {b} at {first + i}"
                 )
+
+
+def _of(kind: int, body: bytes) -> Iterator[tuple[int, memoryview]]:
+    """Version and content of an entry's commands of one kind."""
+    position = 0
+    while position < len(body):
+        found, version, length = COMMAND_HEAD.unpack_from(body, position)
+        position += COMMAND_HEAD.size
+        if found == kind:
+            yield version, memoryview(body)[position : position + length]
+        position += length
