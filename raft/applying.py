@@ -1,14 +1,15 @@
 """From the log to the state machine: each committed entry once, in order, as soon as it is on this node's own disk.
 
-What was placed a moment ago is applied from memory (*hot*), on the node that proposed it as the very buffers that were
-given; what is older, and what a slow machine has let pile up, from the segments' mappings (*cold*).
+What was placed a moment ago is applied from memory (*hot*), on the node that proposed it, if it is large, as the very
+buffers that were given; what is older, and what a slow machine has let pile up, from the segments' mappings (*cold*).
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from .checkpoint import Checkpoint, CheckpointFacts
-from .entries import HEADER_BYTES, Entry, EntryKind, make
+from .entries import HEADER_BYTES, EntryKind, make
+from .entry_runs import EntryRun
 from .errors import CorruptLogError, EntryTooLargeError, LogBusyError
 from .interfaces import Buffer, Index, Place, StateMachine, Term
 from .log import SegmentLog
@@ -16,9 +17,9 @@ from .placed import PlacedRun
 from .segments import Found
 from .settings import RaftSettings
 
-UNTIMED_MAX = 8  # entries that are applied between two looks at the clock, if they are small
+UNTIMED_MAX = 16  # entries that are applied between two looks at the clock, if they are small
 UNTIMED_BYTES_MAX = 16 << 10
-COMMANDS, CONFIGURATION = EntryKind.COMMANDS, EntryKind.CONFIGURATION  # looked up once: it takes a call each time
+COMMANDS, CONFIGURATION = int(EntryKind.COMMANDS), int(EntryKind.CONFIGURATION)
 
 
 class Applier:
@@ -70,7 +71,7 @@ class Applier:
         while self._hot and self._hot[-1].last_index > to_index:
             run = self._hot.pop()
             kept = max(0, to_index + 1 - run.first_index)
-            self._count(run.entries[max(kept, self.applied + 1 - run.first_index) :], -1)
+            self._count(run.entries, -1, max(kept, self.applied + 1 - run.first_index))
             if kept:
                 self._hot.append(run.until(to_index))
                 break
@@ -79,7 +80,7 @@ class Applier:
         """Keep no more than `bytes_max` of what can be read again."""
         while self.hot_bytes > bytes_max and self._hot[0].last_index <= durable:
             run = self._hot.popleft()
-            self._count(run.entries[max(0, self.applied + 1 - run.first_index) :], -1)
+            self._count(run.entries, -1, max(0, self.applied + 1 - run.first_index))
 
     def clear(self) -> None:
         self._hot.clear()
@@ -100,25 +101,24 @@ class Applier:
 
     def _apply_hot(self, run: PlacedRun, last: Index) -> None:
         """Some of what is not yet applied of a run: as much as is done without a look at the time."""
-        entries, segment = run.entries, run.plan.first_index
+        segment, apply, place = run.plan.first_index, self._machine.apply, Place
         begin = self.applied + 1 - run.first_index
         position = run.position if not begin else self._end.position
-        size = 0
-        for entry in entries[begin : min(begin + UNTIMED_MAX, last + 1 - run.first_index)]:
-            term, index, kind, size, body, _ = entry
+        end = min(begin + UNTIMED_MAX, last + 1 - run.first_index)
+        self.is_applying = True
+        for term, index, kind, size, body in run.entries.bare(begin, end, position - run.position):
             position += HEADER_BYTES
-            if kind is COMMANDS:
+            if kind == COMMANDS:
                 self.hot_count -= 1
                 self.hot_bytes -= size
-                self.is_applying = True
-                self._machine.apply(term, index, body, make(Place, (segment, position)))
-                self.is_applying = False
-            elif kind is CONFIGURATION:
+                apply(term, index, body, make(place, (segment, position)))
+            elif kind == CONFIGURATION:
                 self.configuration = b"".join(body)
             position += size
             self.applied = index
             if self._is_cleared or size > UNTIMED_BYTES_MAX:
                 break
+        self.is_applying = False
         self._end = Place(segment, position)
         if self.applied == run.last_index and not self._is_cleared:
             self._hot.popleft()
@@ -136,16 +136,18 @@ class Applier:
 
     def _apply(self, term: Term, kind: EntryKind, body: Sequence[Buffer], place: Place, size: int) -> None:
         index = Index(self.applied + 1)
-        if kind is COMMANDS:
+        if kind == COMMANDS:
             self.is_applying = True
             self._machine.apply(term, index, body, place)
             self.is_applying = False
-        elif kind is CONFIGURATION:
+        elif kind == CONFIGURATION:
             self.configuration = b"".join(body)
         self.applied = index
         self._end = make(Place, (place[0], place[1] + size))
 
-    def _count(self, entries: Sequence[Entry], sign: int) -> None:
-        sizes = [entry.size for entry in entries if entry.kind is COMMANDS]
-        self.hot_count += sign * len(sizes)
-        self.hot_bytes += sign * sum(sizes)
+    def _count(self, entries: EntryRun, sign: int, begin: int = 0) -> None:
+        """The commands among them, from the one at `begin` on, are hot from now on, or not any more (-1)."""
+        if begin < len(entries):
+            count, size = entries.part(begin, len(entries)).commands()
+            self.hot_count += sign * count
+            self.hot_bytes += sign * size

@@ -6,8 +6,10 @@ A frame of class raft says its group and its kind (`peers`); what follows is the
     2 PreVoteResponse   q term, u8 granted, u8 doubtful, u8 damaged
     3 VoteRequest       q term, q last term, q last index, u8 transfer
     4 VoteResponse      q term, u8 granted, u8 doubtful, u8 damaged
-    5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, then the entries as they
-                        lie on the disk: header (`entries`, with its CRC) and body, one behind the other
+    5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, u8 is checked, u32 crc,
+                        then the entries as they lie on the disk: header (`entries`, with its CRC) and body, one
+                        behind the other. If checked, the crc is that of all their bytes, in which the sender has
+                        checked each entry, and they need not be checked each again; else it is 0
     6 AppendResponse    q term, u8 rejected, q index, q round, q hint index, q hint term
     7 TimeoutNow        q term
     8 ReadRequest       q term, q context
@@ -24,26 +26,14 @@ Kinds 12, 13 and 15 name their groups in the rows; the group of their frame is 0
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from enum import IntEnum
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from crc32c import crc32c
 
-from .entries import (
-    COPIED_BYTES_MAX,
-    ENTRY_VERSION,
-    GIL_IS_KEPT,
-    HEADER,
-    HEADER_BYTES,
-    LENGTH_MIN,
-    PREFIX,
-    Entry,
-    EntryKind,
-    EntryRun,
-    make,
-)
+from .entries import COMMANDS, COPIED_BYTES_MAX, ENTRY_VERSION, HEADER_BYTES, LENGTH_MIN, PREFIX_BYTES, Entry
+from .entry_runs import KINDS, EntryRun, Head, ImageRun, head_at, image_crc
 from .errors import BadMessageError
 from .interfaces import Buffer, GroupId, Index, Term
 from .messages import (
@@ -83,13 +73,9 @@ class MessageKind(IntEnum):
     HEARTBEATS_AT_REST = 15
 
 
-APPEND = struct.Struct(">qqqqqI")
+APPEND = struct.Struct(">qqqqqI?I")
 HEARTBEAT = struct.Struct(">Hqqq")
 HEARTBEAT_RESPONSE = struct.Struct(">Hqq")
-WHOLLY_CHECKED_BYTES_MAX = 4 * 1024
-"""Entries no larger than this in the mean are checked again all at once, when they are written, and not each."""
-KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
-assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
 
 class HeartbeatRow(NamedTuple):
@@ -157,12 +143,21 @@ def _rows(row: struct.Struct, payload: memoryview) -> list[tuple[int, ...]]:
 
 def _encode_append(message: AppendRequest) -> tuple[MessageKind, Sequence[Buffer]]:
     entries = message.entries
+    run = entries if isinstance(entries, EntryRun) else None
+    crc = None if run is None else run.crc_or_none
     head = APPEND.pack(
-        message.term, message.prev_index, message.prev_term, message.committed, message.round, len(entries)
+        message.term,
+        message.prev_index,
+        message.prev_term,
+        message.committed,
+        message.round,
+        len(entries),
+        crc is not None,
+        crc or 0,
     )
     buffers: list[Buffer] = [head]
-    if isinstance(entries, EntryRun) and entries.images:
-        buffers += entries.images
+    if run is not None and run.images:
+        buffers += run.images
         return MessageKind.APPEND_REQUEST, buffers
     small: list[Buffer] = []
     for entry in entries:
@@ -180,46 +175,60 @@ def _encode_append(message: AppendRequest) -> tuple[MessageKind, Sequence[Buffer
 def _decode_append(payload: memoryview) -> AppendRequest:
     if len(payload) < APPEND.size:
         raise BadMessageError(f"an AppendRequest of {len(payload)} bytes, at least {APPEND.size}")
-    term, prev_index, prev_term, committed, round_, count = APPEND.unpack_from(payload)
+    term, prev_index, prev_term, committed, round_, count, is_checked, crc = APPEND.unpack_from(payload)
     if min(term, prev_index, prev_term, committed, round_) < 0 or prev_term > term:
         raise BadMessageError("an AppendRequest with a negative number, or of a term before that of its entries")
-    if count * HEADER_BYTES > len(payload) - APPEND.size:
-        raise BadMessageError(f"{count} entries announced in {len(payload)} bytes")
-    entries = _decode_entries(payload, count, (Term(prev_term), Index(prev_index)), term)
+    image = payload[APPEND.size :]
+    if count * HEADER_BYTES > len(image):
+        raise BadMessageError(f"{count} entries announced in {len(image)} bytes")
+    if is_checked and image_crc(image) != crc:
+        raise BadMessageError(f"{count} entries are damaged")
+    after = Term(prev_term), Index(prev_index)
+    entries = _decode_entries(image, count, after, term, crc_or_none=crc if is_checked else None)
     return AppendRequest(Term(term), Index(prev_index), Term(prev_term), Index(committed), round_, entries)
 
 
-def _decode_entries(payload: memoryview, count: int, last: tuple[Term, Index], term_max: int) -> EntryRun:
+def _decode_entries(
+    image: memoryview, count: int, last: tuple[Term, Index], term_max: int, *, crc_or_none: int | None
+) -> Sequence[Entry]:
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
-    entries: list[Entry] = []
+    heads: list[Head] = []
     last_term, last_index = last
-    unpack = cast("Callable[[memoryview, int], tuple[int, ...]]", HEADER.unpack_from)
-    header_bytes, prefix_bytes, total = HEADER_BYTES, PREFIX.size, len(payload)
-    image = payload[APPEND.size :]
-    image_crc = crc32c(image, gil_release_mode=GIL_IS_KEPT) if total <= count * WHOLLY_CHECKED_BYTES_MAX else None
-    position = APPEND.size
+    read_head, header_bytes, prefix_bytes, length_min, commands = (
+        head_at,
+        HEADER_BYTES,
+        PREFIX_BYTES,
+        LENGTH_MIN,
+        COMMANDS,
+    )
+    position, total, has_commands_only = 0, len(image), True
     for due in range(last_index + 1, last_index + 1 + count):
-        checked, first = position + prefix_bytes, position + header_bytes
-        if first > total:
+        if position + header_bytes > total:
             raise BadMessageError("ends inside the header of an entry")
-        length, crc, term, index, kind, version = unpack(payload, position)
-        end = checked + length
-        if length < LENGTH_MIN or end > total:
+        head = read_head(image, position)
+        length, crc, term, index, kind, version = head
+        checked = position + prefix_bytes
+        position = checked + length
+        if length < length_min or position > total:
             raise BadMessageError(f"an entry of {length} bytes where {total - checked} are left")
-        if crc32c(payload[checked:end]) != crc:
+        if crc_or_none is None and crc32c(image[checked:position]) != crc:
             raise BadMessageError(f"entry {index} is damaged")
-        if version != ENTRY_VERSION or kind >= len(KINDS):
-            raise BadMessageError(f"entry {index} of kind {kind}, version {version}")
+        if kind != commands:
+            has_commands_only = False
+            if kind >= len(KINDS):
+                raise BadMessageError(f"entry {index} of kind {kind}")
+        if version != ENTRY_VERSION:
+            raise BadMessageError(f"entry {index} of version {version}")
         if index != due:
             raise BadMessageError(f"entry {index} where {due} is due")
-        if not last_term <= term <= term_max:
-            raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
-        body = (payload[first:end],) if end > first else ()
-        entries.append(make(Entry, (term, index, KINDS[kind], end - first, body, payload[position:first])))
-        last_term, position = term, end
+        if term != last_term:
+            if not last_term <= term <= term_max:
+                raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
+            last_term = term
+        heads.append(head)
     if position != total:
         raise BadMessageError(f"{total - position} bytes behind the last entry")
-    return EntryRun(entries, (image,), image_crc) if entries else EntryRun(())
+    return ImageRun(heads, image, crc_or_none, has_commands_only=has_commands_only) if heads else ()
 
 
 class _Fixed(NamedTuple):
@@ -243,8 +252,7 @@ class _Fixed(NamedTuple):
 
 
 def _fixed(kind: MessageKind, layout: str, message_type: type[Message]) -> _Fixed:
-    names = [field.name for field in fields(message_type)]
-    with_term = attrgetter("term", *names)  # a getter of one name alone gives no tuple
+    with_term = attrgetter("term", *message_type.__struct_fields__)  # a getter of one name alone gives no tuple
 
     def values(message: Message) -> tuple[int, ...]:
         return with_term(message)[1:]

@@ -16,7 +16,7 @@ from .candidacy import Candidacy, ask_whether_removed
 from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer
 from .core_state import CoreConfig, CoreState, Randomness
-from .entries import Entry, EntryKind
+from .entries import COMMANDS, Entry, EntryKind
 from .errors import NotLeaderError
 from .following import Following
 from .hard_state import HardState
@@ -44,8 +44,6 @@ from .reads import ForwardedReads, Read
 from .ready import Ready
 from .tail import LogView, Tail
 from .voting import ElectionTimer, Voting
-
-COMMANDS = EntryKind.COMMANDS
 
 
 class RaftCore:
@@ -184,8 +182,9 @@ class RaftCore:
 
     def propose(self, body: Sequence[Buffer], size: int) -> Entry:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
-        self.check_accepts()
-        return self._ready_leadership().append(COMMANDS, body, size)
+        leadership = self._ready_leadership()
+        leadership.check_accepts()
+        return leadership.append(COMMANDS, body, size)
 
     def check_accepts(self) -> None:
         """Raises: as `propose`."""
@@ -498,10 +497,10 @@ class RaftCore:
         return self._state.memberships.may_stand and not self.is_damaged and self._following.installing is None
 
     def _note_role(self) -> None:
-        change = RoleChange(self.role, self.term, self.leader_or_none)
-        if change != self._noted:
-            self._noted = change
-            self._role_changes.append(change)
+        role, term, leader, noted = self.role, self.term, self.leader_or_none, self._noted
+        if role is not noted.role or term != noted.term or leader != noted.leader:
+            self._noted = RoleChange(role, term, leader)
+            self._role_changes.append(self._noted)
 
     # Elections
 

@@ -21,6 +21,7 @@ from .messages import (
     TimeoutNow,
     VoteRequest,
 )
+from .settings import RUN_BYTES_MAX
 from .tail import LogView, Tail
 
 
@@ -41,7 +42,7 @@ class Timings:
     election_ms: int = 500
     stall_ms: int = 3_000
     window_bytes: int = 8 << 20
-    append_bytes_max: int = 1 << 20
+    append_bytes_max: int = RUN_BYTES_MAX
 
     def __post_init__(self) -> None:
         assert 0 < 2 * self.heartbeat_ms <= self.election_ms, f"{self.heartbeat_ms} and {self.election_ms} ms"

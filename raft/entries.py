@@ -11,7 +11,7 @@ The length is outside the CRC: a wrong one makes the CRC wrong. What a body mean
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol, TypeVar, cast
 
@@ -25,9 +25,8 @@ CHECKED = struct.Struct(">QQBB")
 HEADER = struct.Struct(">IIQQBB")
 HEADER_BYTES = HEADER.size
 LENGTH_MIN = CHECKED.size
-assert PREFIX.size + CHECKED.size == HEADER_BYTES
-GIL_IS_KEPT = 0
-"""`gil_release_mode` for some 10 us of CRC: to get the interpreter back from other threads would cost as much again."""
+PREFIX_BYTES = PREFIX.size
+assert PREFIX_BYTES + CHECKED.size == HEADER_BYTES
 
 
 class EntryKind(IntEnum):
@@ -35,6 +34,9 @@ class EntryKind(IntEnum):
     COMMANDS = 1
     CONFIGURATION = 2
 
+
+COMMANDS = EntryKind.COMMANDS
+"""Looked up once: that takes a call each time."""
 
 T = TypeVar("T")
 
@@ -66,21 +68,6 @@ class Entry(NamedTuple):
     header: Buffer
 
 
-class EntryRun(list[Entry]):
-    """Entries that follow each other, never changed once it is made.
-
-    `images`: their bytes, as they lie on the disk and on the wire, in few pieces; () where nobody has made them.
-    `crc_or_none`: of the only image, in which bodies and headers are slices, from before its entries were checked.
-    """
-
-    __slots__ = ("crc_or_none", "images")
-
-    def __init__(self, entries: Iterable[Entry], images: Sequence[Buffer] = (), crc_or_none: int | None = None) -> None:
-        super().__init__(entries)
-        self.images = images
-        self.crc_or_none = crc_or_none
-
-
 class EntryHeader(NamedTuple):
     """A header as read; nothing of it is checked before `is_intact`."""
 
@@ -97,10 +84,20 @@ class EntryHeader(NamedTuple):
 
 
 def new_entry(term: Term, index: Index, kind: EntryKind, size: int, body: Sequence[Buffer]) -> Entry:
-    """An entry with its header made; the CRC runs over the buffers where they are."""
+    """An entry with its header made. A small body is copied, unless nobody can change it: who has the entry has it all.
+
+    The CRC of a large one runs over the buffers where they are, and is compared again when they are written.
+    """
     checked = CHECKED.pack(term, index, kind, ENTRY_VERSION)
-    header = PREFIX.pack(LENGTH_MIN + size, _crc(checked, body)) + checked
-    return make(Entry, (term, index, kind, size, body, header))
+    if size > COPIED_BYTES_MAX:
+        crc = _crc(checked, body)
+    elif size:
+        if len(body) != 1 or type(body[0]) is not bytes:
+            body = (b"".join(body),)
+        crc = crc32c(body[0], crc32c(checked))
+    else:
+        body, crc = (), crc32c(checked)
+    return make(Entry, (term, index, kind, size, body, PREFIX.pack(LENGTH_MIN + size, crc) + checked))
 
 
 def matches(header: Buffer, body: Sequence[Buffer]) -> bool:
@@ -108,36 +105,6 @@ def matches(header: Buffer, body: Sequence[Buffer]) -> bool:
     length, crc = PREFIX.unpack_from(header)
     size = len(body[0]) if len(body) == 1 else sum(map(len, body))
     return length == LENGTH_MIN + size and crc == _crc(header[PREFIX.size :], body)
-
-
-def intact_count(entries: EntryRun) -> int:
-    """How many of them, from the first on, are still what `new_entry`, or a check of what came, has seen."""
-    if (
-        entries.crc_or_none is not None
-        and crc32c(entries.images[0], gil_release_mode=GIL_IS_KEPT) == entries.crc_or_none
-    ):
-        return len(entries)
-    prefix_at, begin, length_min = PREFIX.unpack_from, PREFIX.size, LENGTH_MIN
-    for at, entry in enumerate(entries):
-        _, _, _, size, body, header = entry
-        if len(body) == 1:
-            buffer = body[0]
-            length, crc = prefix_at(header)
-            is_whole = len(buffer) == size == length - length_min
-            if not is_whole or crc32c(buffer, crc32c(header[begin:])) != crc:
-                return at
-        elif not matches(header, body):
-            return at
-    return len(entries)
-
-
-def joined(entries: Sequence[Entry]) -> bytes:
-    """Their bytes in one piece."""
-    buffers: list[Buffer] = []
-    for entry in entries:
-        buffers.append(entry.header)
-        buffers += entry.body
-    return b"".join(buffers)
 
 
 def read_header_or_none(view: memoryview, position: int) -> EntryHeader | None:

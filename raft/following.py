@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from .configuration import decode_configuration
 from .core_state import CoreState
 from .entries import Entry, EntryKind
+from .entry_runs import EntryRun
 from .interfaces import Index, NodeId, Term
 from .messages import (
     AppendRequest,
@@ -93,6 +94,8 @@ class Following:
 
     def _take(self, entries: Sequence[Entry]) -> None:
         self._state.tail.append(entries)
+        if isinstance(entries, EntryRun) and entries.has_commands_only:
+            return
         configuration = EntryKind.CONFIGURATION
         for entry in entries:
             if entry.kind is configuration:

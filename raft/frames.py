@@ -13,7 +13,7 @@ LENGTH = struct.Struct(">I")
 READ_BYTES: Final = 256 * 1024
 LARGE_FRAME_BYTES: Final = 64 * 1024
 """From here on a frame is received into its own buffer; a smaller one is copied out of the read buffer."""
-LARGE_BEGINS_WITH_BYTES: Final = 1024 * 1024
+LARGE_BEGINS_WITH_BYTES: Final = 1024 * 1024 + 128 * 1024  # one AppendRequest, unless it is of one large entry
 GROWTH: Final = 4
 
 assert LARGE_FRAME_BYTES + LENGTH.size < READ_BYTES // 2, "a small frame fits behind another one that is incomplete"

@@ -18,7 +18,7 @@ from .errors import GreetingRefusedError, MalformedFrameError
 from .interfaces import NodeId
 
 MAGIC = b"TSPL"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 GREETING_BYTES_MAX = 1_024
 ID_CHARACTERS_MAX = 64
 NONCE_BYTES = 16

@@ -158,17 +158,17 @@ class Group:
         self._check_open()
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
-        was_writing = self._has_others and self._core.persisted < self._core.last_index
+        is_at_rest = not self._is_scheduled and not self._is_advancing
+        was_writing = is_at_rest and self._has_others and self.is_writing
         self.ticked.wake()
         entry = self._core.propose(body, size)
         self._proposed_count += 1
         self._proposed_bytes += size
-        if not self._is_scheduled and not self._is_advancing:
-            if was_writing:
-                self._schedule()  # the disk is busy anyway: what this turn still brings goes in the same messages
-            else:
-                self._begin_to_write()
-        return make(Proposal, (entry[0], entry[1]))
+        if was_writing:
+            self._schedule()  # the disk is busy anyway: what this turn still brings goes in the same messages
+        elif is_at_rest:
+            self._begin_to_write()
+        return make(Proposal, entry[:2])
 
     def _begin_to_write(self) -> None:
         """Hand a proposal to writer and followers now, not a turn of the loop later. Raises: GroupStoppedError."""

@@ -2,9 +2,10 @@
 
 from bisect import bisect_right
 from collections import deque
+from itertools import accumulate
 from operator import attrgetter
 
-from .entries import HEADER_BYTES, Entry, EntryRun
+from .entry_runs import EntryRun, MadeRun
 from .interfaces import Index
 from .placed import PlacedRun
 
@@ -37,20 +38,21 @@ class HotTail:
         slot = self._slot(first)
         run = self._runs[slot]
         if run.first_index != first or run.run_bytes > bytes_max:
-            return EntryRun(_fitting(run.entries[first - run.first_index :], bytes_max))
+            begin = first - run.first_index
+            return run.entries.part(begin, begin + _fitting(run.entries.sizes()[begin:], bytes_max))
         if slot == len(self._runs) - 1:
             return run.entries
-        total, found, images = run.run_bytes, list(run.entries), list(run.entries.images)
+        total, found, images = run.run_bytes, [*run.entries], [*run.entries.images]
         is_whole = bool(images)
         for at in range(slot + 1, len(self._runs)):
-            run = self._runs[at]
-            total += run.run_bytes
+            more = self._runs[at].entries
+            total += self._runs[at].run_bytes
             if total > bytes_max:
                 break
-            found += run.entries
-            images += run.entries.images
-            is_whole = is_whole and bool(run.entries.images)
-        return EntryRun(found, images if is_whole else ())
+            found += more
+            images += more.images
+            is_whole = is_whole and bool(more.images)
+        return run.entries if len(found) == len(run.entries) else MadeRun(found, images if is_whole else ())
 
     def add(self, run: PlacedRun) -> None:
         """What follows on the last run."""
@@ -85,10 +87,6 @@ class HotTail:
         return bisect_right(runs, index, key=_first_index) - 1
 
 
-def _fitting(entries: list[Entry], bytes_max: int) -> list[Entry]:
-    total = 0
-    for count, entry in enumerate(entries):
-        total += HEADER_BYTES + entry.size
-        if total > bytes_max:
-            return entries[: max(1, count)]
-    return entries
+def _fitting(sizes: list[int], bytes_max: int) -> int:
+    """How many of these take no more than that together; at least one."""
+    return max(1, bisect_right(list(accumulate(sizes)), bytes_max))

@@ -64,7 +64,7 @@ class StateMachine(Protocol):
     def apply(self, term: Term, index: Index, body: Sequence[Buffer], place: Place) -> None:
         """Execute a committed entry, each index exactly once after `restore`. `body` joined is what was proposed.
 
-        On the node that proposed it (same term and index) `body` may be the very list that was given to `propose`.
+        On the node that proposed it (same term and index) a large `body` may be the very list given to `propose`.
         """
         ...
 

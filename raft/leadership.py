@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from .configuration import Configuration, Peer, encode_configuration
 from .core_state import CoreState
-from .entries import HEADER_BYTES, Entry, EntryKind, new_entry
+from .entries import Entry, EntryKind, new_entry
+from .entry_runs import run_of
 from .errors import LogBusyError
 from .interfaces import Buffer, Index, MemberProgress, NodeId
 from .memberships import next_step_or_none
@@ -213,11 +214,10 @@ class Leadership:
                 self._install(member)
                 return False
             entries = self._state.log.entries(first, self._state.timings.append_bytes_max)
-            size = sum([entry.size for entry in entries], HEADER_BYTES * len(entries))
-            cached = made[first] = self._request(Index(first - 1), entries), size
+            cached = made[first] = self._request(Index(first - 1), entries), run_of(entries).total_bytes
         request, size = cached
         self._state.send(member.node_id, request)
-        member.on_sent(request.entries[-1].index, size)
+        member.on_sent(Index(first + len(request.entries) - 1), size)
         return True
 
     def _send_probe(self, member: Progress, log_last: Index) -> None:
@@ -292,9 +292,9 @@ class Leadership:
         return is_news and member.is_voter
 
     def append(self, kind: EntryKind, body: Sequence[Buffer], size: int) -> Entry:
-        tail = self._state.tail
-        entry = new_entry(self._state.hard_state.term, Index(tail.last + 1), kind, size, body)
-        tail.append_own(entry)
+        state = self._state
+        entry = new_entry(state.hard_state.term, Index(state.tail.last + 1), kind, size, body)
+        state.tail.append_own(entry)
         return entry
 
     def commit(self, now_ms: int) -> bool:

@@ -19,24 +19,21 @@ from .entries import (
     PREFIX,
     Entry,
     EntryHeader,
-    EntryRun,
-    joined,
     make,
     read_header_or_none,
 )
+from .entry_runs import EntryRun, MadeRun, joined_run
 from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
 from .interfaces import GroupId, Index, Place, Term
 from .placed import Cut, PlacedRun
 from .segments import KINDS, PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
-from .settings import MIB
+from .settings import MIB, RUN_BYTES_MAX
 
 # What a follower within its window still lacks; an entry that is let go is read from the page cache.
 HOT_BYTES_MAX = 8 * MIB
 # Each holds a file descriptor and counts as resident memory while it is read: 512 MiB of segments a shard.
 MAPPED_MAX = 8
-# What is handled as one piece: as much as an AppendRequest takes, so that it can be sent as it is.
-RUN_BYTES_MAX = MIB
 
 
 class TermStarts:
@@ -124,41 +121,36 @@ class SegmentLog:
 
     def append(self, entries: Sequence[Entry]) -> list[PlacedRun]:
         """Give the next entries their places, in a new segment where the last one has no room."""
-        assert entries[0].index == self.last_index + 1, f"entry {entries[0].index} after {self.last_index}"
-        sizes = [HEADER_BYTES + entry.size for entry in entries]
-        whole = self._with_image(entries, sizes)
-        image = whole.images[0] if whole.images else None
+        whole = self._as_run(entries)
+        assert whole.first_index == self.last_index + 1, f"entry {whole.first_index} after {self.last_index}"
+        sizes = whole.sizes()
         placed: list[PlacedRun] = []
         done = 0
-        while done < len(entries):
+        while done < len(sizes):
             position = self._segments[-1].end_position if self._segments else 0
-            count = self._segments[-1].add_run(sizes[done:], RUN_BYTES_MAX) if self._segments else 0
+            count = self._segments[-1].add_run(sizes[done:] if done else sizes, RUN_BYTES_MAX) if self._segments else 0
             if not count:
-                self._add_segment(entries[done].index, sizes[done])
+                self._add_segment(Index(whole.first_index + done), sizes[done])
                 continue
             segment = self._segments[-1]
-            size = segment.end_position - position
-            own = image if image is None or size == len(image) else memoryview(image)[:size]
-            is_all = count == len(whole)
-            run = whole if is_all else EntryRun(whole[done : done + count], () if own is None else (own,))
-            placed.append(make(PlacedRun, (run, segment.plan, position, segment.end_position, own)))
+            run = whole.part(done, done + count)
+            placed.append(make(PlacedRun, (run, segment.plan, position, segment.end_position)))
             done += count
-            image = None if image is None else memoryview(image)[size:]
-        if entries[0].term == entries[-1].term:
-            self._terms.add(entries[0].index, entries[0].term)
+        if whole.first_term == whole.last_term:
+            self._terms.add(whole.first_index, whole.first_term)
         else:
-            for entry in entries:
+            for entry in whole:
                 self._terms.add(entry.index, entry.term)
         for run in placed:
             self.hot.add(run)
         return placed
 
-    def _with_image(self, entries: Sequence[Entry], sizes: Sequence[int]) -> EntryRun:
-        """As they came, or made for the followers if all are small; the disk then takes it as well."""
-        if isinstance(entries, EntryRun) and len(entries.images) == 1:
+    def _as_run(self, entries: Sequence[Entry]) -> EntryRun:
+        """As they came, or in one piece for the followers if all are small; the disk then takes that as well."""
+        if isinstance(entries, EntryRun):
             return entries
-        is_small = self.hot.bytes_max and max(sizes) <= COPIED_BYTES_MAX
-        return EntryRun(entries, (joined(entries),) if is_small else ())
+        is_small = self.hot.bytes_max and max([entry.size for entry in entries]) <= COPIED_BYTES_MAX
+        return joined_run(entries) if is_small else MadeRun(entries)
 
     def on_persisted(self, term: Term, index: Index, cut_count: int) -> bool:
         """Everything up to this entry is durable; False if it says nothing: it was cut since, or is known already.

@@ -6,7 +6,9 @@ it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
 
 from .entries import Entry
 from .interfaces import Index, NodeId, Term
@@ -15,21 +17,18 @@ NO_INDEX = Index(0)
 NO_TERM = Term(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
-class PreVoteRequest(Message):
+class PreVoteRequest(Message, frozen=True):
     """Would you vote for me in `term`? Nobody's state changes by it. Source: Ongaro's thesis, 9.6."""
 
     last_term: Term
     last_index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class PreVoteResponse(Message):
+class PreVoteResponse(Message, frozen=True):
     """`term`: the one asked about if granted or damaged, else the answering member's own. The rest: `VoteResponse`."""
 
     is_granted: bool
@@ -37,8 +36,7 @@ class PreVoteResponse(Message):
     is_damaged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VoteRequest(Message):
+class VoteRequest(Message, frozen=True):
     """`is_transfer`: the leader itself told the candidate to stand, so nobody protects that leader."""
 
     last_term: Term
@@ -46,8 +44,7 @@ class VoteRequest(Message):
     is_transfer: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class VoteResponse(Message):
+class VoteResponse(Message, frozen=True):
     """`is_doubtful`: its own log may lack what it acknowledged, so the vote counts for less (`ballot`).
 
     `is_damaged`: refused, and so is every other candidate: its log lacks what it acknowledged.
@@ -58,8 +55,7 @@ class VoteResponse(Message):
     is_damaged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AppendRequest(Message):
+class AppendRequest(Message, frozen=True):
     """Entries that follow (prev_term, prev_index), maybe none. `round`: the leader's newest read round."""
 
     prev_index: Index
@@ -69,8 +65,7 @@ class AppendRequest(Message):
     entries: Sequence[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class AppendResponse(Message):
+class AppendResponse(Message, frozen=True):
     """Accepted: everything up to `index` is on the disk of the sender and is what the leader of `term` has.
 
     Rejected: `index` is the refused prev_index; the sender's log may agree at `hint_index`, where its term is
@@ -84,56 +79,48 @@ class AppendResponse(Message):
     hint_term: Term = NO_TERM
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat(Message):
+class Heartbeat(Message, frozen=True):
     """`committed` is never above what the receiver is known to have."""
 
     committed: Index
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeartbeatResponse(Message):
+class HeartbeatResponse(Message, frozen=True):
     """`round`: the heartbeat's, which confirms the reads of that round and of those before."""
 
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimeoutNow(Message):
+class TimeoutNow(Message, frozen=True):
     """Stand for election at once: the leader hands over. Source: Ongaro's thesis, 3.10."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest(Message):
+class ReadRequest(Message, frozen=True):
     """A follower asks its leader for a read index; `context` is the asking member's own number."""
 
     context: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResponse(Message):
+class ReadResponse(Message, frozen=True):
     context: int
     index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class InstallRequest(Message):
+class InstallRequest(Message, frozen=True):
     """What you need is released, or you have nothing: fetch my files up to `index` (of `index_term`) out of band."""
 
     index: Index
     index_term: Term
 
 
-@dataclass(frozen=True, slots=True)
-class InstallResponse(Message):
+class InstallResponse(Message, frozen=True):
     """The files up to `index` are in place, durable; the log goes on behind them."""
 
     index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class Removed(Message):
+class Removed(Message, frozen=True):
     """A member to a node that stands for election: the configuration at the committed entry `index` is without it.
 
     For the shell: who knows of nothing newer stops the group. Nobody else would tell it that it was removed; and
@@ -143,8 +130,7 @@ class Removed(Message):
     index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     to: NodeId
     message: Message
 

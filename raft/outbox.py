@@ -28,8 +28,7 @@ class Outbox:
         group_id, strangers = self._group_id, self._members.strangers
         last: Message | None = None
         kind, buffers = 0, ()
-        for outgoing in messages:
-            to, message = outgoing.to, outgoing.message
+        for to, message in messages:
             if to in strangers and not isinstance(message, FOLLOWING):
                 continue
             if isinstance(message, Heartbeat):

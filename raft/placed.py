@@ -3,30 +3,26 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .entries import HEADER_BYTES, EntryRun
+from .entry_runs import EntryRun
 from .interfaces import Buffer, Index
 from .segments import SegmentPlan
 
 
 class PlacedRun(NamedTuple):
-    """Entries that follow each other in one segment, and where they begin and end there.
-
-    `image`: their bytes in one piece, if somebody made it: what is written then, in place of headers and bodies.
-    """
+    """Entries that follow each other in one segment, and where they begin and end there."""
 
     entries: EntryRun
     plan: SegmentPlan
     position: int
     end_position: int
-    image: Buffer | None
 
     @property
     def first_index(self) -> Index:
-        return self.entries[0].index
+        return self.entries.first_index
 
     @property
     def last_index(self) -> Index:
-        return self.entries[-1].index
+        return self.entries.last_index
 
     @property
     def run_bytes(self) -> int:
@@ -34,21 +30,17 @@ class PlacedRun(NamedTuple):
 
     def position_of(self, index: Index) -> int:
         """Where the entry's header begins; that of the next entry to come is the end."""
-        count = index - self.entries[0].index
-        return self.position + HEADER_BYTES * count + sum([entry.size for entry in self.entries[:count]])
+        return self.position + sum(self.entries.sizes()[: index - self.first_index])
 
     def until(self, index: Index) -> "PlacedRun":
         """Without what is behind `index`."""
-        kept = self.entries[: index + 1 - self.entries[0].index]
         end = self.position_of(Index(index + 1))
-        image = None if self.image is None else memoryview(self.image)[: end - self.position]
-        entries = EntryRun(kept, () if image is None else (image,))
-        return PlacedRun(entries, self.plan, self.position, end, image)
+        return PlacedRun(self.entries.part(0, index + 1 - self.first_index), self.plan, self.position, end)
 
     def buffers(self) -> Sequence[Buffer]:
         """What is to be written."""
-        if self.image is not None:
-            return (self.image,)
+        if self.entries.images:
+            return self.entries.images
         buffers: list[Buffer] = []
         for entry in self.entries:
             buffers.append(entry.header)

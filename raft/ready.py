@@ -1,7 +1,8 @@
 """What a core has for its shell to carry out."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from .entries import Entry
 from .following import Install
@@ -10,8 +11,7 @@ from .interfaces import Index, RoleChange
 from .reads import Read
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What to do now, in this order. `truncate_to`: cut the log behind it. `committed`: apply up to here."""
 
     hard_state: HardState | None

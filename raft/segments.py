@@ -76,13 +76,20 @@ class Segment:
 
     def add_run(self, sizes: Sequence[int], bytes_max: int) -> int:
         """Place the next entries, as many as there is room for and as take `bytes_max`, or one; how many."""
-        begins = list(accumulate(sizes, initial=self.end_position))
-        end_max = min(self.plan.file_bytes, self.end_position + max(bytes_max, sizes[0]))
-        count = len(sizes) if begins[-1] <= end_max else bisect_right(begins, end_max) - 1
+        room = min(self.plan.file_bytes - self.end_position, max(bytes_max, sizes[0]))
+        total, count = sum(sizes), len(sizes)
+        if total > room:
+            ends = list(accumulate(sizes))
+            count = bisect_right(ends, room)
+            total = ends[count - 1] if count else 0
         before = self.last_index + 1 - self.plan.first_index
-        self.positions.extend(begins[-before % POSITION_EVERY : count : POSITION_EVERY])
+        position, done = self.end_position, 0
+        for at in range(-before % POSITION_EVERY, count, POSITION_EVERY):
+            position += sum(sizes[done:at])
+            self.positions.append(position)
+            done = at
         self.last_index = Index(self.last_index + count)
-        self.end_position = begins[count]
+        self.end_position += total
         return count
 
     def known_place_before(self, index: Index) -> tuple[Index, int]:

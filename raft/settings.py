@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MIB = 1 << 20
+RUN_BYTES_MAX = MIB + MIB // 16
+"""What is written and sent as one piece: 1 MiB of bodies with their headers, unless there are very many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class RaftSettings:
     election_ms: int = 500  # silence of the leader before a pre-vote: this much to twice as much, drawn for each wait
     stall_ms: int = 3_000  # so long a node that gives signs of life is waited for, though nothing else comes from it
     window_bytes: int = 8 * MIB  # sent to one follower of one group and not yet acknowledged
-    append_bytes_max: int = 1 * MIB  # of one AppendRequest, unless a single entry is larger
+    append_bytes_max: int = RUN_BYTES_MAX  # of one AppendRequest, unless a single entry is larger
     silence_ms: int = 1_000  # a link on which nothing came for so long is down
     link_queue_bytes_max: int = 64 * MIB  # waiting for a slow peer; more is dropped, Raft sends it again
     rpcs_max: int = 1_024  # calls under way to one peer, and calls of one peer served at a time

@@ -7,7 +7,8 @@ never fall along a log, so the last entry of at most some term is found by halvi
 from collections.abc import Sequence
 from typing import Protocol
 
-from .entries import Entry, EntryRun
+from .entries import Entry
+from .entry_runs import run_of
 from .interfaces import Index, Term
 
 
@@ -32,7 +33,7 @@ class Tail:
 
     def __init__(self, log: LogView) -> None:
         self._log = log
-        self._append: list[Entry] = []
+        self._append: Sequence[Entry] = ()
         self._cut_to: Index | None = None
         self.last = log.last_index
         self.last_term = log.term(self.last)
@@ -68,30 +69,27 @@ class Tail:
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Entries that follow the last one."""
-        assert entries[0].index == self.last + 1, f"entry {entries[0].index} after {self.last}"
-        if not self._append and isinstance(entries, EntryRun):
-            self._append = entries  # as it came, with its image
-        else:
-            if isinstance(self._append, EntryRun):
-                self._append = list(self._append)
-            self._append += entries
-        newest = entries[-1]
-        assert newest.index == self.last + len(entries), f"{len(entries)} entries up to {newest.index}"
-        assert newest.term >= self.last_term, f"term falls to {newest.term} at {newest.index}"
-        self.last, self.last_term = newest.index, newest.term
+        run = run_of(entries)
+        assert run.first_index == self.last + 1, f"entry {run.first_index} after {self.last}"
+        assert run.last_index == self.last + len(entries), f"{len(entries)} entries up to {run.last_index}"
+        assert run.last_term >= self.last_term, f"term falls to {run.last_term} at {run.last_index}"
+        self._append = [*self._append, *run] if self._append else run  # as it came, with its image
+        self.last, self.last_term = run.last_index, run.last_term
 
     def append_own(self, entry: Entry) -> None:
         """One that this member made, behind the last one."""
-        assert entry.index == self.last + 1, f"entry {entry.index} after {self.last}"
-        if isinstance(self._append, EntryRun):
-            self._append = list(self._append)
-        self._append.append(entry)
-        self.last, self.last_term = entry.index, entry.term
+        term, index = entry[0], entry[1]
+        assert index == self.last + 1, f"entry {index} after {self.last}"
+        own = self._append
+        if not isinstance(own, list):
+            own = self._append = [*own]
+        own.append(entry)
+        self.last, self.last_term = index, term
 
     def cut(self, to_index: Index) -> None:
         """Forget every entry behind `to_index`."""
         assert to_index < self.last, f"cut to {to_index} of {self.last}"
-        kept = self._append[: max(0, to_index + 1 - self._append[0].index)] if self._append else []
+        kept = self._append[: max(0, to_index + 1 - self._append[0].index)] if self._append else ()
         if to_index < self.last - len(self._append):
             self._cut_to = to_index  # below any cut that is not taken yet, since the log ends there for us
         self._append = kept
@@ -108,12 +106,12 @@ class Tail:
 
     def on_installed(self) -> None:
         """The shell's log was replaced by durable files."""
-        self._append, self._cut_to = [], None
+        self._append, self._cut_to = (), None
         self.last = self.persisted = self._log.last_index
         self.last_term = self._log.term(self.last)
 
     def take(self) -> tuple[Index | None, Sequence[Entry]]:
         """What the shell is to cut, then to append."""
         taken = self._cut_to, self._append
-        self._cut_to, self._append = None, []
+        self._cut_to, self._append = None, ()
         return taken

@@ -10,13 +10,14 @@ is called durable when the mark, too, says that it is.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
+import msgspec
+
 from .damage import Damage, clear_damage, note_damage
 from .disk import NO_SPACE, DiskFile, sync_all
-from .entries import EntryKind, intact_count
+from .entries import EntryKind
 from .group_files import ZEROS, GroupFiles
 from .hard_state import HardState, save_all
 from .interfaces import Buffer, GroupId, Index, Term
@@ -26,57 +27,49 @@ from .segments import SegmentPlan
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SaveHardState:
+class SaveHardState(msgspec.Struct, frozen=True):
     files: GroupFiles
     state: HardState
 
 
-@dataclass(frozen=True, slots=True)
-class AppendEntries:
+class AppendEntries(msgspec.Struct, frozen=True):
     files: GroupFiles
     runs: Sequence[PlacedRun]
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(msgspec.Struct, frozen=True):
     """Cut entries off; what is queued before and after it stays on its side of it."""
 
     files: GroupFiles
     cut: Cut
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Space may have returned: write what waits for it."""
 
     files: GroupFiles
 
 
-@dataclass(frozen=True, slots=True)
-class NoteDurable:
+class NoteDurable(msgspec.Struct, frozen=True):
     """Write the group's durable mark."""
 
     files: GroupFiles
 
 
-@dataclass(frozen=True, slots=True)
-class NoteBadEntry:
+class NoteBadEntry(msgspec.Struct, frozen=True):
     """A durable entry was found damaged while serving: the next start reads all of the log, and peers heal it."""
 
     files: GroupFiles
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ClearDamage:
+class ClearDamage(msgspec.Struct, frozen=True):
     """The member is healed: everything it ever acknowledged is durable again."""
 
     files: GroupFiles
 
 
-@dataclass(frozen=True, slots=True)
-class CloseFiles:
+class CloseFiles(msgspec.Struct, frozen=True):
     """The group's last job: its files are closed, their marks synced; what waits for space is given up."""
 
     files: GroupFiles
@@ -85,16 +78,14 @@ class CloseFiles:
 WriterJob = SaveHardState | AppendEntries | Truncate | Retry | NoteDurable | NoteBadEntry | ClearDamage | CloseFiles
 
 
-@dataclass(frozen=True, slots=True)
-class HardStatePersisted:
+class HardStatePersisted(msgspec.Struct, frozen=True):
     """This term and vote are durable, and with them all that were queued before."""
 
     group_id: GroupId
     state: HardState
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesPersisted:
+class EntriesPersisted(msgspec.Struct, frozen=True):
     """Everything up to this entry is durable. `cut_count`: of the truncations so far."""
 
     group_id: GroupId
@@ -103,23 +94,20 @@ class EntriesPersisted:
     cut_count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DiskFull:
+class DiskFull(msgspec.Struct, frozen=True):
     """Entries of the group wait for space."""
 
     group_id: GroupId
 
 
-@dataclass(frozen=True, slots=True)
-class EntryChanged:
+class EntryChanged(msgspec.Struct, frozen=True):
     """A buffer changed between proposal and write, so the entry was not written; the group cannot go on."""
 
     group_id: GroupId
     index: Index
 
 
-@dataclass(frozen=True, slots=True)
-class FilesClosed:
+class FilesClosed(msgspec.Struct, frozen=True):
     group_id: GroupId
 
 
@@ -175,11 +163,11 @@ class LogWriter:
                 written.append((files, files.file, runs))
         self._sync([file for _, file, _ in written])
         for files, _, runs in written:
-            last = runs[-1].entries[-1]
-            files.durable = last.index
+            last = runs[-1].entries
+            files.durable = last.last_index
             if _hold_configuration(runs):
                 files.note_beyond_doubt()
-            completions.append(EntriesPersisted(files.group_id, last.term, last.index, files.cut_count))
+            completions.append(EntriesPersisted(files.group_id, last.last_term, last.last_index, files.cut_count))
         completions += [DiskFull(group_id) for group_id, files in due.items() if files.waiting]
         return completions
 
@@ -210,7 +198,10 @@ def _note_bad_entry(job: NoteBadEntry) -> None:
 
 
 def _hold_configuration(runs: Sequence[PlacedRun]) -> bool:
-    return any(EntryKind.CONFIGURATION in map(_kind_of, run.entries) for run in runs)
+    for run in runs:
+        if not run.entries.has_commands_only and EntryKind.CONFIGURATION in map(_kind_of, run.entries):
+            return True
+    return False
 
 
 def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedRun]:
@@ -218,10 +209,10 @@ def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedR
     if files.is_broken:
         return []
     for at, run in enumerate(files.waiting):
-        count = intact_count(run.entries)
+        count = run.entries.intact_count()
         if count < len(run.entries):
             files.is_broken = True
-            changed = run.entries[count].index
+            changed = Index(run.first_index + count)
             completions.append(EntryChanged(files.group_id, changed))
             return [*files.waiting[:at], *([run.until(Index(changed - 1))] if count else ())]
     return files.waiting

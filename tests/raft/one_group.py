@@ -94,7 +94,7 @@ class OneGroup:
         found: list[Entry] = []
         while len(found) < self.log.last_index:
             found += self.log.entries(Index(len(found) + 1), 10_000)
-        return [(entry.term, entry.index, entry.header + b"".join(entry.body)) for entry in found]
+        return [(entry.term, entry.index, b"".join((entry.header, *entry.body))) for entry in found]
 
     def stored(self) -> list[bytes]:
         self.log.durable = self.log.last_index  # as if the loop had heard of it

@@ -3,9 +3,10 @@
 import random
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+import msgspec
 import pytest
+from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from raft.codec import (
     encode_heartbeats,
 )
 from raft.entries import HEADER_BYTES, Entry, EntryKind, new_entry
+from raft.entry_runs import joined_run, run_of
 from raft.errors import BadMessageError
 from raft.interfaces import GroupId, Index, Term
 from raft.messages import (
@@ -44,7 +46,7 @@ from raft.messages import (
     VoteResponse,
 )
 
-HEAD_BYTES = 44
+HEAD_BYTES = 49
 numbers = st.integers(0, (1 << 63) - 1)
 terms = numbers.map(Term)
 indexes = numbers.map(Index)
@@ -93,9 +95,10 @@ def joined(message: Message) -> Message:
         return message
     bodies = [b"".join(entry.body) for entry in message.entries]
     entries = [
-        entry._replace(body=(body,) if body else ()) for entry, body in zip(message.entries, bodies, strict=True)
+        entry._replace(body=(body,) if body else (), header=bytes(entry.header))
+        for entry, body in zip(message.entries, bodies, strict=True)
     ]
-    return replace(message, entries=entries)
+    return msgspec.structs.replace(message, entries=entries)
 
 
 @given(message=messages)
@@ -139,7 +142,7 @@ def test_entries_travel_as_they_lie_on_the_disk() -> None:
     second = new_entry(Term(3), Index(11), EntryKind.COMMANDS, 5, [b"he", bytearray(b"llo")])
     kind, buffers = encode(AppendRequest(Term(3), Index(9), Term(2), Index(8), 7, [first, second]))
     assert kind == 5
-    head = "0000000000000003 0000000000000009 0000000000000002 0000000000000008 0000000000000007 00000002"
+    head = "0000000000000003 0000000000000009 0000000000000002 0000000000000008 0000000000000007 00000002 00 00000000"
     assert b"".join(buffers) == bytes.fromhex(head) + first.header + second.header + b"hello"
 
 
@@ -151,11 +154,26 @@ def test_small_bodies_share_a_buffer_and_large_ones_are_handed_on() -> None:
         for place, body in enumerate(bodies)
     ]
     _, buffers = encode(AppendRequest(Term(3), Index(9), Term(2), Index(8), 7, entries))
-    assert [len(buffer) for buffer in buffers] == [44, 27 + 27 + 26, 16384, 1, 27 + 26, 16384, 1, 26, 16384, 1]
+    assert [len(buffer) for buffer in buffers] == [49, 27 + 27 + 26, 16384, 1, 27 + 26, 16384, 1, 26, 16384, 1]
     assert all(buffers[place] is large[0] for place in (2, 5, 8))
     found = decode(5, memoryview(b"".join(buffers)))
     assert isinstance(found, AppendRequest)
     assert [b"".join(entry.body) for entry in found.entries] == [b"".join(body) for body in bodies]
+
+
+def test_entries_that_are_checked_travel_with_the_crc_of_all_their_bytes() -> None:
+    run = joined_run([entry_at(10), entry_at(11)])
+    kind, payload = payload_of(AppendRequest(Term(3), Index(9), Term(2), Index(8), 7, run))
+    image = payload[HEAD_BYTES:]
+    assert payload[HEAD_BYTES - 5 : HEAD_BYTES] == b"\1" + crc32c(image).to_bytes(4)
+    found = decode(kind, payload)
+    assert isinstance(found, AppendRequest)
+    assert run_of(found.entries).crc_or_none == crc32c(image)
+    for at in range(len(payload) - HEAD_BYTES):
+        damaged = bytearray(payload)
+        damaged[HEAD_BYTES + at] ^= 4
+        with pytest.raises(BadMessageError, match="2 entries are damaged"):
+            decode(kind, memoryview(damaged))
 
 
 def test_bodies_are_slices_of_the_frame() -> None:
@@ -202,7 +220,7 @@ def test_bad_heartbeats_are_refused_before_the_first_row(payload: bytes) -> None
 
 def append_bytes(entries: Sequence[Entry], *, count: int | None = None, term: int = 3, prev_term: int = 2) -> bytes:
     """An AppendRequest behind entry 9, with nothing checked."""
-    head = struct.pack(">qqqqqI", term, 9, prev_term, 8, 7, len(entries) if count is None else count)
+    head = struct.pack(">qqqqqIBI", term, 9, prev_term, 8, 7, len(entries) if count is None else count, 0, 0)
     return head + b"".join(entry.header + b"".join(entry.body) for entry in entries)
 
 
@@ -216,7 +234,7 @@ GOOD = append_bytes([entry_at(10), entry_at(11)])
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (GOOD[:20], "at least 44"),
+        (GOOD[:20], "at least 49"),
         (GOOD[:-1], "4 bytes are left|where"),
         (GOOD + b"x", "1 bytes behind the last entry"),
         (GOOD[: HEAD_BYTES + HEADER_BYTES + 4 + 3], "2 entries announced"),
@@ -239,13 +257,11 @@ def test_bad_entries_are_refused(payload: bytes, reason: str) -> None:
         decode(5, memoryview(payload))
 
 
-@pytest.mark.parametrize(("kind", "version"), [(9, 1), (1, 2)])
-def test_entries_of_another_time_are_refused(kind: int, version: int) -> None:
-    from crc32c import crc32c
-
+@pytest.mark.parametrize(("kind", "version", "reason"), [(9, 1, "kind 9"), (1, 2, "version 2")])
+def test_entries_of_another_time_are_refused(kind: int, version: int, reason: str) -> None:
     checked = struct.pack(">QQBB", 3, 10, kind, version)
     content = struct.pack(">II", len(checked), crc32c(checked)) + checked
-    with pytest.raises(BadMessageError, match=f"kind {kind}, version {version}"):
+    with pytest.raises(BadMessageError, match=reason):
         decode(5, memoryview(append_bytes([], count=1) + content))
 
 

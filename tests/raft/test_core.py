@@ -8,7 +8,7 @@ import pytest
 
 from raft.configuration import Configuration, Peer, decode_configuration
 from raft.core import CoreConfig, RaftCore, Ready
-from raft.entries import Entry, EntryKind
+from raft.entries import COPIED_BYTES_MAX, Entry, EntryKind
 from raft.errors import NotLeaderError
 from raft.hard_state import HardState
 from raft.interfaces import Index, NodeId, Role, RoleChange, Term
@@ -80,7 +80,7 @@ def test_a_single_member_campaigns_at_once_and_never_waits_again() -> None:
 def test_nothing_is_appended_before_the_term_is_durable() -> None:
     core = core_on(Log())
     core.tick(5)
-    assert core.take_ready().append == []
+    assert not core.take_ready().append
     core.on_hard_state_persisted(HardState(Term(0), ME.node_id))  # of an older term
     assert not core.has_ready
     core.on_hard_state_persisted(HardState(Term(1), ME.node_id))
@@ -187,6 +187,6 @@ def test_bodies_are_never_looked_into() -> None:
     log = Log()
     core = core_on(log)
     lead(core, log)
-    body = [b"a", memoryview(b"b")]
-    core.propose(body, 2)
+    body = [bytes(COPIED_BYTES_MAX), memoryview(b"b")]  # a smaller one is copied
+    core.propose(body, COPIED_BYTES_MAX + 1)
     assert core.take_ready().append[0].body is body

@@ -82,7 +82,7 @@ def test_entries_that_are_there_are_neither_cut_nor_appended_again() -> None:
     member.core.step(N2, request(1, (0, 0), 1, 1), 1)
     ready = member.core.take_ready()
     assert ready.truncate_to is None
-    assert ready.append == []
+    assert not ready.append
     assert member.core.last_index == 4
 
 

@@ -1,19 +1,18 @@
 from crc32c import crc32c
 from hypothesis import given
-from hypothesis.strategies import binary, integers, lists, sampled_from
+from hypothesis.strategies import binary, booleans, integers, lists, sampled_from, tuples
 
 from raft.codec import APPEND, decode, encode
 from raft.entries import (
     HEADER_BYTES,
     Entry,
     EntryKind,
-    EntryRun,
-    intact_count,
     is_intact,
     matches,
     new_entry,
     read_header_or_none,
 )
+from raft.entry_runs import MadeRun, joined_run, run_of
 from raft.interfaces import Index, Term
 from raft.messages import AppendRequest
 
@@ -68,23 +67,77 @@ def test_a_header_matches_its_body_alone_however_it_is_cut(first: bytes, second:
     assert matches(header, [other]) == (other == first + second)
 
 
-@given(
-    sizes=lists(integers(0, 40), min_size=1, max_size=5), large=sampled_from([0, 20_000]), flipped=integers(min_value=0)
-)
+@given(sizes=lists(integers(0, 40), min_size=1, max_size=5), is_joined=booleans(), flipped=integers(min_value=0))
 def test_a_bit_that_flips_after_entries_came_is_noticed_before_they_are_written(
-    sizes: list[int], large: int, flipped: int
+    sizes: list[int], is_joined: bool, flipped: int
 ) -> None:
-    """Whether they are checked all at once (`large` is 0) or each; those before it are still intact."""
-    made = [entry(2, 9 + at, bytes(size + large)) for at, size in enumerate(sizes)]
-    kind, buffers = encode(AppendRequest(Term(2), Index(8), Term(1), Index(0), 0, made))
+    """Whether they are checked all at once or each; those before it are still intact."""
+    made = [entry(2, 9 + at, bytes(size)) for at, size in enumerate(sizes)]
+    entries = joined_run(made) if is_joined else made
+    kind, buffers = encode(AppendRequest(Term(2), Index(8), Term(1), Index(0), 0, entries))
     payload = bytearray(b"".join(buffers))
     message = decode(kind, memoryview(payload))
     assert isinstance(message, AppendRequest)
-    came = message.entries
-    assert isinstance(came, EntryRun)
-    assert (came.crc_or_none is None) == bool(large)
-    assert intact_count(came) == len(made)
+    came = run_of(message.entries)
+    assert (came.crc_or_none is not None) == is_joined
+    assert came.intact_count() == len(made)
     begins = [APPEND.size + sum(len(one.header) + one.size for one in made[:at]) for at in range(len(made))]
     position = APPEND.size + flipped % (len(payload) - APPEND.size)
     payload[position] ^= 1 << flipped % 8
-    assert intact_count(came) == sum(begin <= position for begin in begins) - 1
+    assert came.intact_count() == sum(begin <= position for begin in begins) - 1
+
+
+@given(body=lists(binary(max_size=40), min_size=1, max_size=3))
+def test_a_small_body_is_copied_when_it_is_proposed(body: list[bytes]) -> None:
+    buffers = [bytearray(part) for part in body]
+    made = new_entry(Term(2), Index(9), EntryKind.COMMANDS, sum(map(len, body)), buffers)
+    for buffer in buffers:
+        buffer[:] = b"changed"
+    assert matches(made.header, made.body)
+    assert b"".join(made.body) == b"".join(body)
+
+
+runs = lists(
+    tuples(sampled_from(EntryKind), lists(binary(max_size=40), max_size=3), integers(0, 1)), min_size=1, max_size=8
+)
+
+
+@given(drawn=runs, bounds=tuples(integers(0, 8), integers(1, 8)), has_image=booleans(), came=booleans())
+def test_a_run_is_its_entries_whatever_it_is_made_of(
+    drawn: list[tuple[EntryKind, list[bytes], int]], bounds: tuple[int, int], has_image: bool, came: bool
+) -> None:
+    term, made = 3, list[Entry]()
+    for kind, body, rise in drawn:
+        term += rise
+        made.append(entry(term, 9 + len(made), *body, kind=kind))
+    run = joined_run(made) if has_image else MadeRun(made)
+    if came:
+        message = decode(*sent(AppendRequest(Term(99), Index(8), Term(1), Index(0), 0, run)))
+        assert isinstance(message, AppendRequest)
+        run = run_of(message.entries)
+    begin = min(bounds[0], len(made) - 1)
+    end = min(begin + bounds[1], len(made))
+    for one, entries in [(run, made), (run.part(begin, end), made[begin:end])]:
+        assert [plain(found) for found in one] == [plain(expected) for expected in entries]
+        assert len(one) == len(entries)
+        assert (one.first_term, one.first_index) == entries[0][:2]
+        assert (one.last_term, one.last_index) == entries[-1][:2]
+        assert one.sizes() == [HEADER_BYTES + expected.size for expected in entries]
+        assert one.total_bytes == sum(one.sizes())
+        commands = [expected.size for expected in entries if expected.kind is EntryKind.COMMANDS]
+        assert one.commands() == (len(commands), sum(commands))
+        assert len(commands) == len(entries) or not one.has_commands_only
+        assert one.intact_count() == len(entries)
+        whole = b"".join(b"".join((expected.header, *expected.body)) for expected in entries)
+        assert b"".join(one.images) == (whole if one.images else b"")
+    bare = run.bare(begin, end, sum(run.sizes()[:begin]))
+    assert [(*found[:4], b"".join(found[4])) for found in bare] == [plain(one)[:5] for one in made[begin:end]]
+
+
+def sent(message: AppendRequest) -> tuple[int, memoryview]:
+    kind, buffers = encode(message)
+    return kind, memoryview(b"".join(buffers))
+
+
+def plain(one: Entry) -> tuple[int, int, int, int, bytes, bytes]:
+    return one.term, one.index, one.kind, one.size, b"".join(one.body), bytes(one.header)
