@@ -6,10 +6,10 @@ A frame of class raft says its group and its kind (`peers`); what follows is the
     2 PreVoteResponse   q term, u8 granted, u8 doubtful, u8 damaged
     3 VoteRequest       q term, q last term, q last index, u8 transfer
     4 VoteResponse      q term, u8 granted, u8 doubtful, u8 damaged
-    5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, u8 is checked, u32 crc,
-                        then the entries as they lie on the disk: header (`entries`, with its CRC) and body, one
-                        behind the other. If checked, the crc is that of all their bytes, in which the sender has
-                        checked each entry, and they need not be checked each again; else it is 0
+    5 AppendRequest     q term, q prev index, q prev term, q committed, q round, u32 count, u8 has crc, u32 crc, then
+                        the entries as they lie on the disk: header (`entries`, with its own CRC) and body, one behind
+                        the other. The crc is that of all their bytes, which are checked by it alone; if there is
+                        none, it is 0, and each entry is checked by its own
     6 AppendResponse    q term, u8 rejected, q index, q round, q hint index, q hint term
     7 TimeoutNow        q term
     8 ReadRequest       q term, q context
@@ -175,16 +175,16 @@ def _encode_append(message: AppendRequest) -> tuple[MessageKind, Sequence[Buffer
 def _decode_append(payload: memoryview) -> AppendRequest:
     if len(payload) < APPEND.size:
         raise BadMessageError(f"an AppendRequest of {len(payload)} bytes, at least {APPEND.size}")
-    term, prev_index, prev_term, committed, round_, count, is_checked, crc = APPEND.unpack_from(payload)
+    term, prev_index, prev_term, committed, round_, count, has_crc, crc = APPEND.unpack_from(payload)
     if min(term, prev_index, prev_term, committed, round_) < 0 or prev_term > term:
         raise BadMessageError("an AppendRequest with a negative number, or of a term before that of its entries")
     image = payload[APPEND.size :]
     if count * HEADER_BYTES > len(image):
         raise BadMessageError(f"{count} entries announced in {len(image)} bytes")
-    if is_checked and image_crc(image) != crc:
+    if has_crc and image_crc(image) != crc:
         raise BadMessageError(f"{count} entries are damaged")
     after = Term(prev_term), Index(prev_index)
-    entries = _decode_entries(image, count, after, term, crc_or_none=crc if is_checked else None)
+    entries = _decode_entries(image, count, after, term, crc_or_none=crc if has_crc else None)
     return AppendRequest(Term(term), Index(prev_index), Term(prev_term), Index(committed), round_, entries)
 
 
@@ -194,14 +194,9 @@ def _decode_entries(
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
     heads: list[Head] = []
     last_term, last_index = last
-    read_head, header_bytes, prefix_bytes, length_min, commands = (
-        head_at,
-        HEADER_BYTES,
-        PREFIX_BYTES,
-        LENGTH_MIN,
-        COMMANDS,
-    )
-    position, total, has_commands_only = 0, len(image), True
+    header_bytes, prefix_bytes, length_min = HEADER_BYTES, PREFIX_BYTES, LENGTH_MIN
+    read_head, commands, total = head_at, COMMANDS, len(image)
+    position, has_commands_only = 0, True
     for due in range(last_index + 1, last_index + 1 + count):
         if position + header_bytes > total:
             raise BadMessageError("ends inside the header of an entry")
