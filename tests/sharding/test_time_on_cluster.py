@@ -196,8 +196,8 @@ async def test_a_deposed_leader_shows_nothing_of_a_view_that_its_successor_may_n
         shown = old.high_watermark
         cluster.memory.groups[2].members[2].is_cut_off = True
         cluster.memory.groups[2].elect(3)
-        await cluster.append(topic, 0, [cluster.clock.ms + 2000])
         ticks = cluster.ticks(2, topic)[-1].number
+        await cluster.append(topic, 0, [cluster.clock.ms + 2000])
         await cluster.until(lambda: cluster.ticks(2, topic)[-1].number > ticks)
         await cluster.until(lambda: cluster.held(2, topic).live.ledger_or_none.last.number > ticks)
         assert old.high_watermark == shown
