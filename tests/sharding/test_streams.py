@@ -322,6 +322,7 @@ async def test_leftovers_of_a_crashed_attempt_are_removed_and_published_runs_sta
 
 
 @pytest.mark.evidence
+@pytest.mark.timeout(300)  # 45 s alone
 async def test_ten_thousand_random_ranges_equal_brute_force(tmp_path: Path) -> None:
     clock, story = Clock(), Story(10)
     async with time_node(tmp_path, clock) as node:
