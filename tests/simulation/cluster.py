@@ -97,11 +97,12 @@ class Cluster:
         self.cuts_of_all.begin({process.node_id: process.disk.directories() for process in self.processes})
 
     def doubtful(self) -> list[str]:
-        """Which members are in doubt, of nodes that may heal."""
+        """Which members are in doubt, of nodes that may heal. What a replica that was moved away left is none."""
         return [
             f"{process.host_name} {directory}"
             for process in self.usable
             for directory in process.disk.doubtful_directories()
+            if not process.is_up or group_or_none(process, int(directory.rpartition("/")[2])) is not None
         ]
 
     def let_in(self) -> None:
