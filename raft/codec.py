@@ -32,8 +32,8 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
-from .entries import COMMANDS, COPIED_BYTES_MAX, ENTRY_VERSION, HEADER_BYTES, LENGTH_MIN, PREFIX_BYTES, Entry
-from .entry_runs import KINDS, EntryRun, Head, ImageRun, head_at, image_crc
+from .entries import COMMANDS, COPIED_BYTES_MAX, ENTRY_VERSION, HEADER_BYTES, KINDS, LENGTH_MIN, PREFIX_BYTES, Entry
+from .entry_runs import EntryRun, Head, ImageRun, head_at, image_crc
 from .errors import BadMessageError
 from .interfaces import Buffer, GroupId, Index, Term
 from .messages import (

@@ -51,7 +51,8 @@ make = cast("Maker", tuple.__new__)
 COPIED_BYTES_MAX = 16 * 1024
 """Entries up to this size are copied into one buffer with their neighbours: a link pays for each buffer of a frame."""
 
-KNOWN_KINDS = frozenset(int(kind) for kind in EntryKind)
+KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
+assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
 
 class Entry(NamedTuple):

@@ -11,21 +11,20 @@ from typing import cast, overload
 
 from crc32c import crc32c
 
-from .entries import COMMANDS, HEADER, HEADER_BYTES, PREFIX_BYTES, Entry, EntryKind, matches
+from .entries import COMMANDS, HEADER, HEADER_BYTES, KINDS, PREFIX_BYTES, Entry, matches
 from .interfaces import Buffer, Index, Term
 
 Head = tuple[int, int, Term, Index, int, int]
 """A header's fields as they stand there: length, crc, term, index, kind, version."""
 Bare = tuple[Term, Index, int, int, Sequence[Buffer]]
 """An entry without its header: term, index, kind, size, body."""
-KINDS: tuple[EntryKind, ...] = tuple(EntryKind)
-assert all(kind == place for place, kind in enumerate(KINDS)), "the kind of an entry is its place here"
 
 head_at = cast("Callable[[Buffer, int], Head]", HEADER.unpack_from)
 
 GIL_IS_KEPT = 0
 """`gil_release_mode` for some 10 us of CRC: to get the interpreter back from other threads would cost as much again."""
 GIL_KEPT_BYTES_MAX = 128 * 1024
+"""A CRC of more gives the interpreter to the other threads meanwhile: none of them waits longer for it."""
 
 _bare = cast("Callable[[Entry], Bare]", itemgetter(0, 1, 2, 3, 4))
 

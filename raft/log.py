@@ -16,6 +16,7 @@ from .entries import (
     COPIED_BYTES_MAX,
     HEADER,
     HEADER_BYTES,
+    KINDS,
     PREFIX,
     Entry,
     EntryHeader,
@@ -27,7 +28,7 @@ from .errors import CorruptLogError, SegmentReleasedError
 from .hot_tail import HotTail
 from .interfaces import GroupId, Index, Place, Term
 from .placed import Cut, PlacedRun
-from .segments import KINDS, PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
+from .segments import PAGE_BYTES, Found, Segment, SegmentPlan, scan, segment_name
 from .settings import MIB, RUN_BYTES_MAX
 
 # What a follower within its window still lacks; an entry that is let go is read from the page cache.

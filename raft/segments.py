@@ -22,7 +22,7 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from .disk import Disk, DiskFile, create_durably
-from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, LENGTH_MIN, PREFIX, EntryKind
+from .entries import ENTRY_VERSION, HEADER, HEADER_BYTES, KINDS, LENGTH_MIN, PREFIX, EntryKind
 from .errors import CorruptLogError, ForeignDirectoryError, UnknownFormatError
 from .interfaces import GroupId, Index, Term
 from .slots import SECTOR_BYTES, Slot, encode_slot, intact_slots, newest_slot_or_none
@@ -37,7 +37,6 @@ MARK_POSITIONS = (SECTOR_BYTES, 2 * SECTOR_BYTES)
 FILE_BYTES_MAX = 1 << 32
 POSITION_EVERY = 64
 ZEROS = bytes(1 << 20)
-KINDS = {int(kind): kind for kind in EntryKind}
 assert FIXED.size + CRC.size <= SECTOR_BYTES
 
 
@@ -205,7 +204,7 @@ def scan(path: str, view: memoryview, position: int, last: tuple[Term, Index]) -
             return
         if crc32c(view[first:follows]) != crc:
             return
-        if version != ENTRY_VERSION or kind not in KINDS:
+        if version != ENTRY_VERSION or kind >= len(KINDS):
             raise UnknownFormatError(f"{path}: entry {entry_index} of kind {kind}, version {version}")
         term, index = entry_term, entry_index
         yield Found(term, index, KINDS[kind], position, follows - position)

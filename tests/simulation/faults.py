@@ -52,11 +52,7 @@ class Nemesis:
         if "power cut of all" not in self._options.faults or self.random.random() < 0.5:
             return False
         self.heal()
-        end_s = self.world.now + UP_S
-        while self.world.now < end_s and not all(  # noqa: ASYNC110 - of other loops
-            process.is_up for process in self.cluster.usable
-        ):
-            await asyncio.sleep(0.02)
+        await self.world.until(lambda: all(process.is_up for process in self.cluster.usable), UP_S)
         await asyncio.sleep(self.random.uniform(0.3, 1.5))
         self._is_over = self._is_waiting = False
         cut = asyncio.Event()

@@ -313,12 +313,7 @@ class Story:
         done[0].result()
 
     async def _until(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        end_s = self.world.now + limit_s
-        while not condition():
-            if self.world.now >= end_s:
-                return False
-            await asyncio.sleep(0.02)
-        return True
+        return await self.world.until(condition, limit_s)
 
     def _phases(self) -> str:
         return ", ".join(f"{process.host_name} {process.phase.value}" for process in self.cluster.processes)

@@ -1,5 +1,6 @@
 """What all parts of one history share: its seed, its engine, the trace, and what was found wrong."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -32,6 +33,15 @@ class World:
 
     def after(self, delay_s: float, callback: Callable[[], object]) -> None:
         self.engine.after(delay_s, callback)
+
+    async def until(self, condition: Callable[[], bool], limit_s: float) -> bool:
+        """Whether it came to be so in time. What other loops do is looked at: nobody tells ours."""
+        end_s = self.now + limit_s
+        while not condition():
+            if self.now >= end_s:
+                return False
+            await asyncio.sleep(0.02)
+        return True
 
     def new_loop(self, name: str, *, turn_s: float = 0.0, thread_s: float = 0.0) -> ProcessLoop:
         loop = ProcessLoop(self.engine, name, turn_s=turn_s, thread_s=thread_s)
