@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -36,8 +37,11 @@ def folder_of(cluster: TimeCluster, node_id: int, topic: Topic, number: int) -> 
 
 
 def files_of(cluster: TimeCluster, node_id: int, topic: Topic, number: int) -> dict[str, str]:
-    folder = folder_of(cluster, node_id, topic, number)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*")}
+    found = {}
+    for path in folder_of(cluster, node_id, topic, number).glob("*"):
+        with suppress(FileNotFoundError):  # a thread of the node removes it at this moment
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def published(cluster: TimeCluster, node_id: int, topic: Topic, number: int) -> SplitManifest | None:
