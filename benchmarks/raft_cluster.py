@@ -37,7 +37,7 @@ from raft.links import PeerAddress
 from raft.peers import Peers
 from raft.settings import RaftSettings
 from raft.tcp_links import Surroundings, TcpLinks
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 
 KIB = 1024
 NODES = (1, 2, 3)

@@ -9,7 +9,7 @@ import pytest
 from raft.interfaces import GroupId, NodeId, Term
 from raft.vital_signs import Sign, encode_led, encode_sign, key_of
 from raft.vitals import Vitals, now_ms
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
 
 KEY = key_of("cluster", b"n" * 16)

@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from .ports import free_ports
+
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 20.0
 
@@ -28,9 +30,8 @@ class ServedNode:
         self.environment = {**os.environ, **(environment or {})}
         # As at a user's: where modules are compiled anew for each process, a start takes a second longer.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.kafka = "127.0.0.1:0"
-        self.http = "127.0.0.1:0"
-        self.peer = "127.0.0.1:0"
+        # Chosen here, so that a node that is killed finds them free again whoever has connected meanwhile.
+        self.kafka, self.http, self.peer = (f"127.0.0.1:{port}" for port in free_ports(3))
         self.log = data.parent / f"{data.name}.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.begun = 0.0
@@ -57,7 +58,6 @@ class ServedNode:
             raise RuntimeError(f"the node said {line!r}; its log:\n{self.log.read_text()[-4000:]}")
         self.ready_s = time.perf_counter() - self.begun
         addresses = json.loads((self.data / "addresses.json").read_text())
-        # The same ports again after a restart, so that clients find the node where it was.
         self.kafka, self.http = addresses["kafka"], addresses["http"]
         return self
 

@@ -15,7 +15,8 @@ import pytest
 import timesplit
 from raft.interfaces import NodeId
 from raft.node_files import note_cluster, note_promise, open_data_directory
-from tests.support.cluster import Cluster, free_ports
+from tests.support.cluster import Cluster
+from tests.support.ports import free_ports
 from tests.support.served import ServedNode
 from tests.support.waiting import wait_until
 from timesplit.cli import main
