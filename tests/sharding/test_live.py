@@ -22,6 +22,7 @@ from store.ticks import LatePolicy, Tick, no_tick
 from tests.support.emissions import Event, view
 from tests.support.memory_group import MemoryDisk
 from tests.support.stream_node import TOPIC, StreamNode
+from tests.support.waiting import until_true as until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,14 +59,6 @@ async def indexing(topic: LiveTopic) -> AsyncIterator[LiveIndexes]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("the condition does not come true")
 
 
 def indexed(topic: LiveTopic) -> list[Event]:
@@ -192,7 +185,7 @@ async def test_waiting_ends_when_the_offset_is_indexed_and_values_come_back_as_r
     async with indexing(topic):
         waiting = asyncio.ensure_future(partition.wait_indexed(3))
         await node.append(0, [5, 4, 9], [b'{"n": 1}', b"no json", b'{"n": "x"}'])
-        await asyncio.wait_for(waiting, 5)
+        await asyncio.wait_for(waiting, 20)
     assert (partition.lag, partition.not_json_count, partition.event_count) == (0, 1, 3)
     (block,) = partition.snapshot().blocks(ALL_TIME, ("n",))
     assert block.timestamps.tolist() == [4, 5, 9]
@@ -215,6 +208,6 @@ async def test_waiting_fails_when_the_topic_is_removed_and_afterwards() -> None:
         await asyncio.sleep(0)
         indexes.remove(TOPIC, UnknownTopicIdError("gone"))
         with pytest.raises(UnknownTopicIdError):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 20)
         with pytest.raises(UnknownTopicIdError):
-            await asyncio.wait_for(topic.partitions[0].wait_indexed(1), 5)
+            await asyncio.wait_for(topic.partitions[0].wait_indexed(1), 20)

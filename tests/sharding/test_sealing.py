@@ -253,7 +253,7 @@ async def test_what_the_worker_refuses_comes_back_as_its_error(tmp_path: Path) -
 async def test_a_worker_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         await merge_in_process(empty_job(tmp_path), 1)
-    with anyio.fail_after(5):
+    with anyio.fail_after(40):
         # The child was reaped; another one can run at once.
         with pytest.raises(MergeError):
             await merge_in_process(empty_job(tmp_path), 60_000)

@@ -11,11 +11,13 @@ from sharding.catalog import ShardRecord
 from sharding.errors import NotLeaderError, NotReplicatedHereError, OffsetOutOfRangeError
 from sharding.interfaces import EventsAnswer, Topic
 from store.emission import ViewKind
-from store.events import TimeRange
+from store.events import Record, TimeRange
 from store.queries import AggregateQuery, Complete, EventsQuery, Function, Measure
+from store.ticks import Tick
 from tests.support.emissions import Event, view
 from tests.support.time_cluster import TimeCluster, time_cluster
 from tests.support.time_node import origin_of
+from tests.support.waiting import until_true
 
 pytestmark = pytest.mark.anyio
 
@@ -61,14 +63,28 @@ async def check_views(cluster: TimeCluster, topic: Topic, story: Story, before: 
     for kind, index in KINDS:
         partition = index if kind is ViewKind.KEYED else 0
         leader = cluster.leader_of(topic, partition)
-        records = await cluster.read(leader, topic, kind, index)
+        ticks, records = await read_at_a_tick(cluster, leader, topic, kind, index)
         assert [record.offset for record in records] == list(range(len(records)))
         found[kind, index] = records
-        ticks = cluster.ticks(leader, topic)
         assert [origin_of(record) for record in records] == view(ticks, story.events, kind, index)
         if before is not None:
             assert records[: len(before[kind, index])] == before[kind, index]
     return found
+
+
+async def read_at_a_tick(
+    cluster: TimeCluster, leader: int, topic: Topic, kind: ViewKind, index: int
+) -> tuple[list[Tick], list[Record]]:
+    """A view, and the ticks that it shows: all there are."""
+    while True:
+        ticks = cluster.ticks(leader, topic)
+        await until_true(
+            lambda: cluster.shown_number(leader, topic, index if kind is ViewKind.KEYED else 0) >= ticks[-1].number,  # noqa: B023
+            what="the last tick is shown",
+        )
+        records = await cluster.read(leader, topic, kind, index)
+        if cluster.ticks(leader, topic) == ticks:
+            return ticks, records
 
 
 async def check_queries(cluster: TimeCluster, topic: Topic, story: Story) -> None:

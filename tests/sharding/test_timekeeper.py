@@ -181,7 +181,7 @@ async def test_waiting_for_a_tick_ends_when_the_topic_is_gone() -> None:
         node.catalog.remove_topic(TOPIC)
         node.now_ms += 1000
         with pytest.raises(UnknownTopicIdError):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 20)
 
 
 async def test_a_fence_repeated_gets_the_first_answer() -> None:

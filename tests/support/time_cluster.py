@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sharding.admission import TopicPolicy
@@ -20,7 +20,8 @@ from store.events import Record
 from store.schema import Schema
 from store.ticks import Tick, no_tick
 from tests.support.memory_cluster import LOG, MemoryCluster
-from tests.support.time_node import Clock, merge_in_thread, value_of
+from tests.support.time_node import DEADLINE_S, Clock, merge_in_thread, value_of
+from tests.support.waiting import until_true
 
 __all__ = ["Place", "TimeCluster", "time_cluster"]
 
@@ -97,12 +98,15 @@ class TimeCluster:
 
     async def ready_view(self, node_id: int, topic: Topic, kind: ViewKind, index: int = 0) -> PartitionApi:
         """As a client that comes again until the view is served."""
-        for _ in range(2000):
-            try:
-                return self.view(node_id, topic, kind, index)
-            except NotLeaderError:
-                await asyncio.sleep(0.002)
-        raise AssertionError(f"node {node_id} does not serve {kind} {index}")
+
+        def is_served() -> bool:
+            with suppress(NotLeaderError):
+                self.view(node_id, topic, kind, index)
+                return True
+            return False
+
+        await until_true(is_served, deadline_s=DEADLINE_S, what=f"node {node_id} serves {kind} {index}")
+        return self.view(node_id, topic, kind, index)
 
     async def read(
         self, node_id: int, topic: Topic, kind: ViewKind, index: int = 0, offset: int = 0, bytes_max: int = 2000
@@ -123,6 +127,13 @@ class TimeCluster:
                     found += records(view[position : position + header.length_bytes])
             offset = found[-1].offset + 1
 
+    def shown_number(self, node_id: int, topic: Topic, partition: int) -> int:
+        """The last tick that the partition's views show on this node; -1 while it does not serve them."""
+        node = self.memory.nodes[node_id]
+        shard = node.shards[node.catalog.topics[topic.topic_id.bytes].shards[partition]]
+        number = self.services[node_id].shown.number_or_none(topic.topic_id.bytes, shard)
+        return -1 if number is None else number
+
     def ticks(self, node_id: int, topic: Topic) -> list[Tick]:
         held = self.held(node_id, topic)
         ticks = [no_tick(topic.partition_count)]
@@ -134,12 +145,13 @@ class TimeCluster:
 
     async def until(self, condition: Callable[[], object], *, step_ms: int = 10, what: str = "the condition") -> None:
         """Let the clock go on until the condition holds."""
-        for _ in range(3000):
-            if condition():
-                return
-            self.clock.ms += step_ms
-            await asyncio.sleep(0.002)
-        raise AssertionError(f"{what} does not come true")
+
+        def holds() -> object:
+            found = condition()
+            self.clock.ms += 0 if found else step_ms
+            return found
+
+        await until_true(holds, deadline_s=DEADLINE_S, what=what)
 
     async def settle(self, topic: Topic) -> None:
         """Until everything that can be final is, and every node that is not cut off has indexed it."""
