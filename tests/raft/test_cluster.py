@@ -370,7 +370,7 @@ def test_a_group_is_founded_without_its_first_member() -> None:
 
 async def _real_threads(directory: str) -> None:
     """Threads, files and a clock as in production; only the links are in memory."""
-    network, settings = Network(), RaftSettings(heartbeat_ms=20, election_ms=200)
+    network, settings = Network(), RaftSettings(heartbeat_ms=20, election_ms=10_000)  # whatever the disk takes
     everyone = [Peer(NodeId(node), f"disk-{node}") for node in (1, 2, 3)]
     hosts: list[RaftHost] = []
     machines = [RestoredMachine() for _ in everyone]
@@ -381,7 +381,7 @@ async def _real_threads(directory: str) -> None:
         await peers.start()
     for host, machine in zip(hosts, machines, strict=True):
         groups.append(await host.open_group(GROUP, machine, founders=everyone))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while not machines[0].is_leading:  # noqa: ASYNC110 - threads have no event for it
             await asyncio.sleep(0.001)
         for number in range(200):

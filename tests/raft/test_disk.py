@@ -89,7 +89,7 @@ def test_groups_share_the_threads_of_a_host_on_a_real_disk(tmp_path: Path) -> No
         machines = {GroupId(number): LeadingMachine() for number in range(3)}
         groups = {at: await host.open_group(at, machine) for at, machine in machines.items()}
         for at, machine in machines.items():
-            await asyncio.wait_for(machine.leads.wait(), 20)
+            await asyncio.wait_for(machine.leads.wait(), 40)
             assert len(machine.bodies) == expected
             for number in range(300):
                 groups[at].propose([b"%d" % at, b"%d" % number * (number % 50)])
@@ -117,7 +117,7 @@ class LeadingMachine(RememberingMachine):
 
 def test_several_files_are_synced_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [LocalDisk().create(f"{tmp_path}/{number}", 10) for number in range(4)]
-    all_at_once = threading.Barrier(4, timeout=10)  # passes only while each of the four is under way
+    all_at_once = threading.Barrier(4, timeout=40)  # passes only while each of the four is under way
 
     def sync(descriptor: int) -> None:
         all_at_once.wait()

@@ -91,7 +91,7 @@ def test_three_nodes_found_one_cluster_and_find_it_again(tmp_path: Path) -> None
             await made[1].stop()
             await made[2].stop()
             await made[0].start()
-            again = await asyncio.wait_for(made[0].founder(*made).found(), 5)
+            again = await asyncio.wait_for(made[0].founder(*made).found(), 20)
             assert (again.cluster_id, again.founders) == (found[0].cluster_id, found[0].founders)
 
     uvloop.run(asyncio.wait_for(test(), 40))
@@ -103,7 +103,7 @@ def test_a_founder_that_is_wiped_is_refused(tmp_path: Path) -> None:
             await asyncio.gather(*(place.founder(*made).found() for place in made))
             await made[1].wipe()
             with pytest.raises(FoundingRefusedError, match="an emptied directory does not come back as the member"):
-                await asyncio.wait_for(made[1].founder(*made).found(), 5)
+                await asyncio.wait_for(made[1].founder(*made).found(), 20)
 
     uvloop.run(asyncio.wait_for(test(), 40))
 
@@ -168,7 +168,7 @@ def test_a_node_joins_by_whichever_node_can_say_yes(tmp_path: Path) -> None:
             await asyncio.wait([task], timeout=0.3)
             assert not task.done(), "no cluster yet"
             await working(member)
-            answer = await asyncio.wait_for(task, 10)
+            answer = await asyncio.wait_for(task, 20)
             assert [node.node_id for node in answer.nodes] == [ONE]
             assert (joining.directory.cluster_id, joining.directory.founders) == ("ours", ())
             # Again after a restart: the same cluster, or a refusal.

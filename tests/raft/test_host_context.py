@@ -20,7 +20,7 @@ def test_entries_are_applied_in_the_context_of_the_host() -> None:
         machine = RememberingMachine()
         machine.on_apply = lambda _index, _body: seen.add(LIBRARY.get())
         group = await host.open_group(GROUP, machine)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while not machine.is_leading:  # noqa: ASYNC110 - real threads, and no event to wait for
                 await asyncio.sleep(0.001)
             last = group.propose([b"one"]).index

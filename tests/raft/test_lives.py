@@ -273,11 +273,11 @@ def test_who_is_cancelled_waits_for_its_thread() -> None:
 
         def work() -> None:
             has_begun.set()
-            may_end.wait(10)
+            may_end.wait(40)
             written.append("installing")
 
         task = asyncio.ensure_future(blocking(work))
-        await asyncio.to_thread(has_begun.wait, 10)
+        await asyncio.to_thread(has_begun.wait, 40)
         for _ in range(2):
             task.cancel()
             await settle()

@@ -353,7 +353,7 @@ async def test_hostile_bytes_close_their_connection_and_nothing_else() -> None:
             writer.write(hostile(seed))
             writer.write_eof()
             with suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 5)
+                await asyncio.wait_for(reader.read(), 20)
             writer.close()
         assert all_up(one, two)
         assert two.heard == ["up 1 disk 1"]
@@ -388,7 +388,7 @@ async def test_strangers_are_few_and_have_little_time() -> None:
             writer.close()
             for reader, writer in silent:
                 with suppress(ConnectionError):
-                    assert await asyncio.wait_for(reader.read(), 5) == b""
+                    assert await asyncio.wait_for(reader.read(), 20) == b""
                 writer.close()
             two.links.set_peers({NodeId(3): ANYWHERE})
             reader, writer = await greeted(two, greeting())
@@ -418,19 +418,19 @@ async def test_a_node_without_a_cluster_asks_and_is_answered() -> None:
     old.links.on_question = answer
     old.logger.setLevel(logging.CRITICAL + 1)
     async with linked(old):
-        assert bytes(await new.links.ask(old.address, b"what?", 5_000)) == b"what?what?"
+        assert bytes(await new.links.ask(old.address, b"what?", 20_000)) == b"what?what?"
         large = bytes(500_000)
-        assert bytes(await new.links.ask(old.address, large, 5_000)) == 2 * large
+        assert bytes(await new.links.ask(old.address, large, 20_000)) == 2 * large
         assert (asked[0].peer, asked[0].cluster_id) == (new.peer, "")
         for question, code in ((b"refuse", "NotLeaderError"), (b"in words", "Word"), (b"fail", "Fault")):
             with pytest.raises(CallRefusedError) as refused:
-                await new.links.ask(old.address, question, 5_000)
+                await new.links.ask(old.address, question, 20_000)
             assert refused.value.code == code
         old.links.on_question = None
         with pytest.raises(GreetingRefusedError, match="answers no questions"):
-            await new.links.ask(old.address, b"what?", 5_000)
+            await new.links.ask(old.address, b"what?", 20_000)
     with pytest.raises(OSError, match=r"[Cc]onnect"):
-        await new.links.ask(old.address, b"what?", 5_000)
+        await new.links.ask(old.address, b"what?", 20_000)
 
 
 @run
@@ -449,7 +449,7 @@ async def test_a_question_ends_in_time() -> None:
     async with linked(old):
         with pytest.raises(TimeoutError):
             await new.links.ask(old.address, b"what?", 100)
-        await asyncio.wait_for(cancelled.wait(), 5)
+        await asyncio.wait_for(cancelled.wait(), 20)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -467,7 +467,7 @@ async def test_questions_are_answered_before_there_are_links() -> None:
     founding.links.on_question = answer
     founding.address = await founding.links.listen()
     asker = Node(2)
-    assert bytes(await asker.links.ask(founding.address, b"who?", 5_000)) == b"who?"
+    assert bytes(await asker.links.ask(founding.address, b"who?", 20_000)) == b"who?"
     with pytest.raises(GreetingRefusedError, match="belongs to no cluster yet"):
         await greeted(founding, greeting(node_id=2, disk_id="disk 2", to_node=1))
     await founding.links.close()

@@ -98,7 +98,7 @@ def test_who_does_not_know_the_catalog_goes_to_a_node_that_has_a_new_disk_by_now
             links.answer = JoinAnswer(cluster_id=cluster_id, nodes=(KnownNode(NodeId(2), "disk-2-new", "two", 9),))
             await peering.start()
             assert links.addresses == {NodeId(2): PeerAddress("two", 9, "disk-2")}
-            await asyncio.wait_for(links.asked_twice.wait(), 10)
+            await asyncio.wait_for(links.asked_twice.wait(), 40)
             disk_id = "disk-2-new" if is_believed else "disk-2"
             assert links.addresses == {NodeId(2): PeerAddress("two", 9, disk_id)}
             await peering.close()
