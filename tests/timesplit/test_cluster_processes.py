@@ -88,9 +88,12 @@ def test_three_processes_are_one_cluster(cluster: Cluster) -> None:
         assert [one["node_id"] for one in seen["nodes"]] == [1, 2, 3]
         assert seen["node_id"] == number
         assert files(node, "addresses.json")["peer"] == node.peer
-        assert has_all(node)
-    led = {shard["leader_id"] for shard in described(cluster.nodes[1])["shards"]}
-    assert led == {1, 2, 3}, "each node leads some of the shards"
+        wait_until(lambda node=node: has_all(node), what=f"node {number} has everything")
+    # Who led a shard first hands it to the one that is preferred.
+    wait_until(
+        lambda: {shard["leader_id"] for shard in described(cluster.nodes[1])["shards"]} == {1, 2, 3},
+        what="each node leads some of the shards",
+    )
 
 
 def test_the_cluster_command_shows_nodes_and_shards(cluster: Cluster, run: "Run") -> None:
@@ -124,8 +127,14 @@ def test_a_stopped_leader_hands_its_shards_over(cluster: Cluster) -> None:
     node, other = cluster.nodes[number], cluster.nodes[number % 3 + 1]
     terms = {shard["shard_id"]: shard["term"] for shard in described(other)["shards"]}
     assert node.stop() == 0
-    after = described(other)["shards"]
-    assert all(shard["leader_id"] not in {-1, number} for shard in after)
+    # A successor says that it leads once its first entry is committed.
+    after: list[dict] = []
+
+    def are_led_elsewhere() -> bool:
+        after[:] = described(other)["shards"]
+        return all(shard["leader_id"] not in {-1, number} for shard in after)
+
+    wait_until(are_led_elsewhere, what="a leader of each shard")
     assert all(shard["term"] <= terms[shard["shard_id"]] + 1 for shard in after), "one election each, and none failed"
     node.start()
 
@@ -143,7 +152,7 @@ def test_a_further_node_joins_and_has_the_data(cluster: Cluster) -> None:
         four.kill()
         four.options = ("--node-id", "4")
         four.start()
-        assert live_nodes(four) == {1, 2, 3, 4}
+        wait_until(lambda: live_nodes(four) == {1, 2, 3, 4}, what="links to all")
         assert four.stop() == 0
     finally:
         four.kill()
