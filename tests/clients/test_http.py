@@ -269,6 +269,7 @@ def test_more_queries_than_may_wait_are_asked_to_come_again(tmp_path: Path) -> N
         assert (refused.status, refused.getheader("Retry-After")) == (429, "1")
         assert json.loads(refused.read())["title"] == "THROTTLING_QUOTA_EXCEEDED"
         assert len(slow[0].getresponse().read().splitlines()) == 6000
+        wait_until(lambda: node.metric("timesplit_http_queries") == 1, what="the end of the first query")
         slow[2].request("GET", "/api/v1/topics/long/events?limit=1")
         assert slow[2].getresponse().status == 200
         for connection in slow:

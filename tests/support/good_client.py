@@ -8,6 +8,7 @@ from typing import Self
 from tests.support.blocking_kafka import BlockingKafka
 from tests.support.raw_kafka import batch_of
 from tests.support.served import ServedNode
+from tests.support.waiting import wait_until
 
 
 def anonymous_bytes(pid: int) -> int:
@@ -40,6 +41,7 @@ class GoodClient(threading.Thread):
 
     def __enter__(self) -> Self:
         self.start()
+        wait_until(lambda: self.round_count or not self.is_alive(), what="the good client's first round")
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -98,11 +98,18 @@ def check_files(data: Path, asker: Asker, where: str) -> None:
     assert [split["number"] for split in splits] == list(range(len(splits))), f"{where}: {splits}"
     assert [split["state"] for split in splits[:-1]] == ["historic"] * (len(splits) - 1), f"{where}: {splits}"
     named = {(str(split["number"]), name) for split in splits for name in split["files"]}
-    (folder,) = (data / "topics").iterdir() if named else [None]
     found = set[tuple[str, str]]()
-    if folder is not None:
-        found = {(path.parent.name, path.name) for path in folder.rglob("*") if path.is_file()}
-    assert found == named, f"{where}: files {found ^ named} are left over or missing"
+
+    def are_those() -> bool:
+        found.clear()
+        with contextlib.suppress(FileNotFoundError):  # a thread of the node removes it at this moment
+            found.update((path.parent.name, path.name) for path in (data / "topics").glob("*/**/*") if path.is_file())
+        return found == named
+
+    try:
+        wait_until(are_those)
+    except AssertionError as late:
+        raise AssertionError(f"{where}: files {found ^ named} are left over or missing") from late
 
 
 def counts_of(states: list[str]) -> Mapping[str, int]:
