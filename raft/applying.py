@@ -106,7 +106,7 @@ class Applier:
         position = run.position if not begin else self._end.position
         end = min(begin + UNTIMED_MAX, last + 1 - run.first_index)
         self.is_applying = True
-        for term, index, kind, size, body in run.entries.bare(begin, end, position - run.position):
+        for term, index, kind, size, body in run.entries.bare(begin, end):
             position += HEADER_BYTES
             if kind == COMMANDS:
                 self.hot_count -= 1
@@ -147,7 +147,7 @@ class Applier:
 
     def _count(self, entries: EntryRun, sign: int, begin: int = 0) -> None:
         """The commands among them, from the one at `begin` on, are hot from now on, or not any more (-1)."""
-        if begin < len(entries):
-            count, size = entries.part(begin, len(entries)).commands()
+        if begin < entries.entry_count:
+            count, size = entries.part(begin, entries.entry_count).commands()
             self.hot_count += sign * count
             self.hot_bytes += sign * size

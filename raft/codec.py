@@ -33,7 +33,7 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from .entries import COMMANDS, COPIED_BYTES_MAX, ENTRY_VERSION, HEADER_BYTES, KINDS, LENGTH_MIN, PREFIX_BYTES, Entry
-from .entry_runs import EntryRun, Head, ImageRun, head_at, image_crc
+from .entry_runs import Bare, EntryRun, Head, ImageRun, head_at, image_crc
 from .errors import BadMessageError
 from .interfaces import Buffer, GroupId, Index, Term
 from .messages import (
@@ -72,6 +72,9 @@ class MessageKind(IntEnum):
     REMOVED = 14
     HEARTBEATS_AT_REST = 15
 
+
+BEATS = frozenset({MessageKind.HEARTBEATS, MessageKind.HEARTBEAT_RESPONSES, MessageKind.HEARTBEATS_AT_REST})
+"""What comes in rows of many groups, not by `decode`."""
 
 APPEND = struct.Struct(">qqqqqI?I")
 HEARTBEAT = struct.Struct(">Hqqq")
@@ -192,38 +195,42 @@ def _decode_entries(
     image: memoryview, count: int, last: tuple[Term, Index], term_max: int, *, crc_or_none: int | None
 ) -> Sequence[Entry]:
     """The hottest loop of a follower: everything that is checked of an entry is checked here, once, inline."""
-    heads: list[Head] = []
+    bare: list[Bare] = []
     last_term, last_index = last
     header_bytes, prefix_bytes, length_min = HEADER_BYTES, PREFIX_BYTES, LENGTH_MIN
-    read_head, commands, total = head_at, COMMANDS, len(image)
+    read_head, commands, version_due, total = head_at, int(COMMANDS), ENTRY_VERSION, len(image)
     position, has_commands_only = 0, True
     for due in range(last_index + 1, last_index + 1 + count):
         if position + header_bytes > total:
             raise BadMessageError("ends inside the header of an entry")
-        head = read_head(image, position)
-        length, crc, term, index, kind, version = head
-        checked = position + prefix_bytes
+        length, crc, term, index, kind, version = read_head(image, position)
+        checked, first = position + prefix_bytes, position + header_bytes
         position = checked + length
         if length < length_min or position > total:
             raise BadMessageError(f"an entry of {length} bytes where {total - checked} are left")
         if crc_or_none is None and crc32c(image[checked:position]) != crc:
             raise BadMessageError(f"entry {index} is damaged")
-        if kind != commands:
-            has_commands_only = False
-            if kind >= len(KINDS):
-                raise BadMessageError(f"entry {index} of kind {kind}")
-        if version != ENTRY_VERSION:
-            raise BadMessageError(f"entry {index} of version {version}")
-        if index != due:
-            raise BadMessageError(f"entry {index} where {due} is due")
-        if term != last_term:
-            if not last_term <= term <= term_max:
-                raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
+        if kind != commands or index != due or term != last_term or version != version_due:
+            _check_unlike_the_last((length, crc, term, index, kind, version), due, last_term, term_max)
             last_term = term
-        heads.append(head)
+            has_commands_only = has_commands_only and kind == commands
+        bare.append((term, index, kind, position - first, (image[first:position],) if position > first else ()))
     if position != total:
         raise BadMessageError(f"{total - position} bytes behind the last entry")
-    return ImageRun(heads, image, crc_or_none, has_commands_only=has_commands_only) if heads else ()
+    return ImageRun(bare, image, crc_or_none, has_commands_only=has_commands_only) if bare else ()
+
+
+def _check_unlike_the_last(head: Head, due: int, last_term: int, term_max: int) -> None:
+    """An entry of a newer term, or no command: that may be. Raises: BadMessageError."""
+    _, _, term, index, kind, version = head
+    if kind >= len(KINDS):
+        raise BadMessageError(f"entry {index} of kind {kind}")
+    if version != ENTRY_VERSION:
+        raise BadMessageError(f"entry {index} of version {version}")
+    if index != due:
+        raise BadMessageError(f"entry {index} where {due} is due")
+    if not last_term <= term <= term_max:
+        raise BadMessageError(f"an entry of term {term}, not of {last_term}..{term_max}")
 
 
 class _Fixed(NamedTuple):

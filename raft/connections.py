@@ -92,7 +92,9 @@ class Connection(asyncio.BufferedProtocol):
         """Queue one frame, empty for a ping. The buffers must not change any more."""
         if self._transport is None or not self.is_open:
             return
-        size = sum(part.nbytes if isinstance(part, memoryview) else len(part) for part in buffers)
+        size = 0
+        for part in buffers:
+            size += part.nbytes if isinstance(part, memoryview) else len(part)
         self.bytes_out += LENGTH.size + size
         if size <= JOINED_BYTES_MAX:
             self._transport.write(b"".join((LENGTH.pack(size), *buffers)))

@@ -16,11 +16,11 @@ from .candidacy import Candidacy, ask_whether_removed
 from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer
 from .core_state import CoreConfig, CoreState, Randomness
-from .entries import COMMANDS, Entry, EntryKind
-from .errors import NotLeaderError
+from .entries import EntryKind
+from .errors import LogBusyError, NotLeaderError
 from .following import Following
 from .hard_state import HardState
-from .interfaces import Buffer, Index, MemberProgress, NodeId, Role, RoleChange, Term
+from .interfaces import Buffer, Index, MemberProgress, NodeId, Proposal, Role, RoleChange, Term
 from .leadership import Leadership
 from .memberships import Memberships
 from .messages import (
@@ -164,14 +164,16 @@ class RaftCore:
 
     @property
     def has_ready(self) -> bool:
+        """May be True though nothing is left of what had come up."""
+        state = self._state
         return bool(
-            self._state.tail.has_work
-            or self._state.is_hard_state_new
+            state.tail.has_work
+            or state.committed != self._taken_committed != self._appliable
+            or state.is_hard_state_new
             or self._reads
             or self._role_changes
             or self._failed_reads
             or self._following.has_new_install
-            or self._taken_committed != self._appliable
         )
 
     @property
@@ -180,15 +182,13 @@ class RaftCore:
 
     # What the shell asks for
 
-    def propose(self, body: Sequence[Buffer], size: int) -> Entry:
+    def propose(self, body: Sequence[Buffer], size: int) -> Proposal:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
-        leadership = self._ready_leadership()
-        leadership.check_accepts()
-        return leadership.append(COMMANDS, body, size)
+        return self._accepting_leadership().propose(body, size)
 
     def check_accepts(self) -> None:
         """Raises: as `propose`."""
-        self._ready_leadership().check_accepts()
+        self._accepting_leadership()
 
     def read_index(self, context: Hashable) -> None:
         """Confirm that a read which begins now may be answered: `Ready.reads`, or `failed_reads`: leadership moved.
@@ -211,10 +211,7 @@ class RaftCore:
         Raises: NotLeaderError, ValueError (no other voter).
         """
         self._now_ms = now_ms
-        leadership = self._ready_leadership()
-        if to == self._state.node_id or to not in self._state.memberships.voters:
-            raise ValueError(f"node {to} is none of the other voters of {self._state.memberships.voters}")
-        leadership.transfer(to, now_ms)
+        self._ready_leadership().transfer(to, now_ms)
 
     def change(self, voters: Sequence[Peer], learners: Sequence[Peer] = ()) -> None:
         """Go towards exactly these members, step by step, while this member leads (see `is_settled`).
@@ -224,6 +221,12 @@ class RaftCore:
         leadership = self._ready_leadership()
         leadership.want(voters, learners)
         leadership.go_on_with_change(self._now_ms)
+
+    def _accepting_leadership(self) -> Leadership:
+        leadership = self._ready_leadership()
+        if leadership.transfer_to is not None:
+            raise LogBusyError(f"leadership is being handed to node {leadership.transfer_to}")
+        return leadership
 
     def _ready_leadership(self) -> Leadership:
         leadership = self._leadership
@@ -268,8 +271,7 @@ class RaftCore:
                 self._following.on_heartbeat(sender, message)
             case HeartbeatResponse():
                 if self._leadership is not None:
-                    self._leadership.hears(sender, now_ms)
-                    self._leadership.on_heartbeat_response(sender, message)
+                    self._leadership.on_heartbeat_response(sender, message, now_ms)
                     self._reads += self._leadership.confirmed_reads()
             case _:
                 self._step_rare(sender, message, now_ms)
@@ -425,6 +427,8 @@ class RaftCore:
             self._leadership.send_appends()
         elif self._following.leader is not None and self._forwarded.ask():
             self._ask_for_reads(self._following.leader)
+        if not self._state.outbox:
+            return ()
         messages, self._state.outbox = self._state.outbox, []
         return messages
 
@@ -562,18 +566,15 @@ class RaftCore:
         leadership = self._leadership
         if leadership is None:
             return
-        leadership.hears(sender, self._now_ms)
-        if leadership.on_append_response(sender, response):
+        if leadership.on_append_response(sender, response, self._now_ms):
             self._commit_what_a_majority_has(leadership)
         if self._leadership is not None:
             self._reads += leadership.confirmed_reads()
 
     def _on_install_response(self, sender: NodeId, response: InstallResponse) -> None:
         leadership = self._leadership
-        if leadership is not None:
-            leadership.hears(sender, self._now_ms)
-            if leadership.on_install_response(sender, response):
-                self._commit_what_a_majority_has(leadership)
+        if leadership is not None and leadership.on_install_response(sender, response, self._now_ms):
+            self._commit_what_a_majority_has(leadership)
 
     def _commit_what_a_majority_has(self, leadership: Leadership) -> None:
         if not leadership.commit(self._now_ms):
@@ -588,11 +589,8 @@ class RaftCore:
         self._ask_due_ms = self._now_ms + self._state.timings.heartbeat_ms
 
     def _on_read_request(self, sender: NodeId, request: ReadRequest) -> None:
-        """A leader that is not ready says nothing; it is asked again."""
-        leadership = self._leadership
-        if leadership is not None and leadership.is_ready and sender in self._state.memberships.nodes:
-            leadership.hears(sender, self._now_ms)
-            leadership.add_read(sender, request.context)
+        if self._leadership is not None:
+            self._leadership.on_read_request(sender, request, self._now_ms)
 
     def _on_read_response(self, sender: NodeId, response: ReadResponse) -> None:
         if sender == self._following.leader:

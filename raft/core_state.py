@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .configuration import Configuration
+from .entries import make
 from .errors import InstallFailedError
 from .hard_state import HardState
 from .interfaces import Index, NodeId, Term
@@ -99,7 +100,7 @@ class CoreState:
         return self.hard_state.term
 
     def send(self, to: NodeId, message: Message) -> None:
-        self.outbox.append(Outgoing(to, message))
+        self.outbox.append(make(Outgoing, (to, message)))
 
     def answer_old(self, sender: NodeId, message: Message) -> bool:
         """A deposed leader learns of our term from this answer; a candidate is heard nevertheless: True."""

@@ -11,7 +11,19 @@ from typing import cast, overload
 
 from crc32c import crc32c
 
-from .entries import COMMANDS, HEADER, HEADER_BYTES, KINDS, PREFIX_BYTES, Entry, matches
+from .entries import (
+    CHECKED,
+    COMMANDS,
+    ENTRY_VERSION,
+    HEADER,
+    HEADER_BYTES,
+    KINDS,
+    LENGTH_MIN,
+    PREFIX,
+    PREFIX_BYTES,
+    Entry,
+    matches,
+)
 from .interfaces import Buffer, Index, Term
 
 Head = tuple[int, int, Term, Index, int, int]
@@ -39,6 +51,7 @@ class EntryRun(Sequence[Entry]):
 
     __slots__ = (
         "crc_or_none",
+        "entry_count",
         "first_index",
         "first_term",
         "has_commands_only",
@@ -52,13 +65,14 @@ class EntryRun(Sequence[Entry]):
     first_index: Index
     last_term: Term
     last_index: Index
+    entry_count: int
     total_bytes: int
     has_commands_only: bool
     images: Sequence[Buffer]
     crc_or_none: int | None
 
     def __len__(self) -> int:
-        return self.last_index - self.first_index + 1
+        return self.entry_count
 
     @overload
     def __getitem__(self, at: int) -> Entry: ...
@@ -83,15 +97,14 @@ class EntryRun(Sequence[Entry]):
         ...
 
     @abstractmethod
-    def bare(self, begin: int, end: int, offset: int) -> list[Bare]:
-        """Some of them without headers; the first one's header begins at `offset` of all their bytes."""
+    def bare(self, begin: int, end: int) -> Sequence[Bare]:
+        """Some of them without headers."""
         ...
 
     def commands(self) -> tuple[int, int]:
         """How many there are, and the bytes of their bodies."""
         if self.has_commands_only:
-            count = len(self)
-            return count, self.total_bytes - HEADER_BYTES * count
+            return self.entry_count, self.total_bytes - HEADER_BYTES * self.entry_count
         sizes = [entry.size for entry in self if entry.kind is COMMANDS]
         return len(sizes), sum(sizes)
 
@@ -102,18 +115,19 @@ class EntryRun(Sequence[Entry]):
 
 
 class MadeRun(EntryRun):
-    """As they were proposed, or read again; `images` are their bytes once more."""
+    """Entries, as they were proposed, or read again; `images` are their bytes once more."""
 
     __slots__ = ("_entries",)
 
-    def __init__(self, entries: Sequence[Entry], images: Sequence[Buffer] = (), crc_or_none: int | None = None) -> None:
+    def __init__(self, entries: Sequence[Entry], images: Sequence[Buffer] = ()) -> None:
         self._entries = entries
         self.first_term, self.first_index = entries[0][:2]
         self.last_term, self.last_index = entries[-1][:2]
+        self.entry_count = len(entries)
         self.total_bytes = sum(self.sizes())
         self.has_commands_only = _are_commands(entries)
         self.images = images
-        self.crc_or_none = crc_or_none
+        self.crc_or_none = None
 
     def all(self) -> Sequence[Entry]:
         return self._entries
@@ -122,36 +136,42 @@ class MadeRun(EntryRun):
         return [HEADER_BYTES + entry[3] for entry in self._entries]
 
     def part(self, begin: int, end: int) -> EntryRun:
-        if end - begin == len(self):
-            return self
-        images = _part_of(self.images[0], self.sizes(), begin, end) if len(self.images) == 1 else ()
-        return MadeRun(self._entries[begin:end], images)
+        return self if end - begin == self.entry_count else MadeRun(self._entries[begin:end])
 
-    def bare(self, begin: int, end: int, offset: int) -> list[Bare]:
+    def bare(self, begin: int, end: int) -> Sequence[Bare]:
         return [*map(_bare, self._entries[begin:end])]
 
     def intact_count(self) -> int:
-        if self.crc_or_none is not None:
-            return len(self)  # made of what nobody can change, as it is itself
         for at, entry in enumerate(self._entries):
             if not matches(entry.header, entry.body):
                 return at
-        return len(self)
+        return self.entry_count
 
 
 class ImageRun(EntryRun):
-    """Their bytes in one piece, in which headers and bodies are slices."""
+    """Their bytes in one piece, and each without its header, to be applied.
 
-    __slots__ = ("_entries", "_heads", "_image")
+    `is_ours`: the image was made here, of what nobody can change.
+    """
+
+    __slots__ = ("_bare", "_entries", "_image", "_is_ours")
 
     def __init__(
-        self, heads: Sequence[Head], image: memoryview, crc_or_none: int | None, *, has_commands_only: bool
+        self,
+        bare: Sequence[Bare],
+        image: Buffer,
+        crc_or_none: int | None,
+        *,
+        has_commands_only: bool,
+        is_ours: bool = False,
     ) -> None:
-        self._heads = heads
+        self._bare = bare
         self._image = image
+        self._is_ours = is_ours
         self._entries: Sequence[Entry] = ()
-        _, _, self.first_term, self.first_index, _, _ = heads[0]
-        _, _, self.last_term, self.last_index, _, _ = heads[-1]
+        self.first_term, self.first_index = bare[0][:2]
+        self.last_term, self.last_index = bare[-1][:2]
+        self.entry_count = len(bare)
         self.total_bytes = len(image)
         self.has_commands_only = has_commands_only
         self.images = (image,)
@@ -161,46 +181,46 @@ class ImageRun(EntryRun):
         if not self._entries:
             image, at = self._image, 0
             made: list[Entry] = []
-            for term, index, kind, size, body in self.bare(0, len(self._heads), 0):
+            for term, index, kind, size, body in self._bare:
                 made.append(Entry(term, index, KINDS[kind], size, body, image[at : at + HEADER_BYTES]))
                 at += HEADER_BYTES + size
             self._entries = made
         return self._entries
 
     def sizes(self) -> list[int]:
-        return [PREFIX_BYTES + head[0] for head in self._heads]
+        return [HEADER_BYTES + bare[3] for bare in self._bare]
 
     def part(self, begin: int, end: int) -> EntryRun:
-        if end - begin == len(self._heads):
+        if end - begin == self.entry_count:
             return self
-        (image,) = _part_of(self._image, self.sizes(), begin, end)
-        return ImageRun(self._heads[begin:end], image, None, has_commands_only=self.has_commands_only)
+        sizes = self.sizes()
+        first = sum(sizes[:begin])
+        image = memoryview(self._image)[first : first + sum(sizes[begin:end])]
+        only_commands, is_ours = self.has_commands_only, self._is_ours
+        return ImageRun(self._bare[begin:end], image, None, has_commands_only=only_commands, is_ours=is_ours)
 
-    def bare(self, begin: int, end: int, offset: int) -> list[Bare]:
-        image, header_bytes, prefix_bytes = self._image, HEADER_BYTES, PREFIX_BYTES
-        found: list[Bare] = []
-        for length, _, term, index, kind, _ in self._heads[begin:end]:
-            first = offset + header_bytes
-            offset += prefix_bytes + length
-            body = (image[first:offset],) if offset > first else ()
-            found.append((term, index, kind, offset - first, body))
-        return found
+    def bare(self, begin: int, end: int) -> Sequence[Bare]:
+        return self._bare[begin:end]
 
     def intact_count(self) -> int:
         image, at = self._image, 0
-        if self.crc_or_none is not None and image_crc(image) == self.crc_or_none:
-            return len(self._heads)
-        for count, head in enumerate(self._heads):
+        if self._is_ours or (self.crc_or_none is not None and image_crc(image) == self.crc_or_none):
+            return self.entry_count
+        for count, (term, index, kind, size, _) in enumerate(self._bare):
+            length, crc, *others = head_at(image, at)
             checked = at + PREFIX_BYTES
-            at = checked + head[0]
-            is_same = head_at(image, checked - PREFIX_BYTES) == head
-            if not is_same or crc32c(image[checked:at]) != head[1]:
+            at += HEADER_BYTES + size
+            is_same = length == at - checked and others == [term, index, kind, ENTRY_VERSION]
+            if not is_same or crc32c(image[checked:at]) != crc:
                 return count
-        return len(self._heads)
+        return self.entry_count
 
 
 def run_of(entries: Sequence[Entry]) -> EntryRun:
-    return entries if isinstance(entries, EntryRun) else MadeRun(entries)
+    """As it is, if it is one. The commonest kind is asked for first: an abstract class takes its time to answer."""
+    if type(entries) is ImageRun or isinstance(entries, EntryRun):
+        return entries
+    return MadeRun(entries)
 
 
 def joined_run(entries: Sequence[Entry]) -> EntryRun:
@@ -209,8 +229,25 @@ def joined_run(entries: Sequence[Entry]) -> EntryRun:
     for entry in entries:
         buffers.append(entry[5])
         buffers += entry[4]
+    return _our_run([*map(_bare, entries)], buffers, has_commands_only=_are_commands(entries))
+
+
+def proposed_run(term: Term, first: Index, bodies: Sequence[bytes]) -> EntryRun:
+    """Small commands of one term, made entries together; each header as `new_entry` makes it."""
+    buffers: list[Buffer] = []
+    bare: list[Bare] = []
+    pack_checked, pack_prefix, commands = CHECKED.pack, PREFIX.pack, int(COMMANDS)
+    for index, body in enumerate(bodies, first):
+        size = len(body)
+        checked = pack_checked(term, index, commands, ENTRY_VERSION)
+        buffers += (pack_prefix(LENGTH_MIN + size, crc32c(body, crc32c(checked))), checked, body)
+        bare.append((term, Index(index), commands, size, (body,) if size else ()))
+    return _our_run(bare, buffers, has_commands_only=True)
+
+
+def _our_run(bare: Sequence[Bare], buffers: Sequence[Buffer], *, has_commands_only: bool) -> EntryRun:
     image = b"".join(buffers)
-    return MadeRun(entries, (image,), image_crc(image))
+    return ImageRun(bare, image, image_crc(image), has_commands_only=has_commands_only, is_ours=True)
 
 
 def image_crc(image: Buffer) -> int:
@@ -219,8 +256,3 @@ def image_crc(image: Buffer) -> int:
 
 def _are_commands(entries: Sequence[Entry]) -> bool:
     return [entry[2] for entry in entries].count(COMMANDS) == len(entries)
-
-
-def _part_of(image: Buffer, sizes: Sequence[int], begin: int, end: int) -> tuple[memoryview]:
-    first = sum(sizes[:begin])
-    return (memoryview(image)[first : first + sum(sizes[begin:end])],)

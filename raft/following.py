@@ -37,7 +37,7 @@ class Following:
         self.is_damaged = is_damaged
         self.is_doubtful = is_doubtful
         self.installing: Install | None = None
-        self._is_install_new = False
+        self.has_new_install = False
         self._had_append = False
         self.begin_term()
 
@@ -190,20 +190,16 @@ class Following:
                 self._state.send(sender, InstallResponse(self._state.term, request.index))
         elif self.installing is None:
             self.installing = Install(sender, request.index, request.index_term)
-            self._is_install_new = True
-
-    @property
-    def has_new_install(self) -> bool:
-        return self._is_install_new
+            self.has_new_install = True
 
     def take_install(self) -> Install | None:
-        is_new, self._is_install_new = self._is_install_new, False
+        is_new, self.has_new_install = self.has_new_install, False
         return self.installing if is_new else None
 
     def on_installed(self, index: Index) -> None:
         state = self._state
         state.tail.on_installed()
-        self.installing, self._is_install_new = None, False
+        self.installing, self.has_new_install = None, False
         self.verified = self._acknowledged = index  # the log ends there, wherever it ended before
         state.commit_to(index)
         if self.leader is not None:
@@ -211,4 +207,4 @@ class Following:
 
     def on_install_failed(self) -> None:
         """A later request of the leader begins again."""
-        self.installing, self._is_install_new = None, False
+        self.installing, self.has_new_install = None, False

@@ -19,7 +19,6 @@ from .codec import HeartbeatResponseRow, HeartbeatRow
 from .configuration import Configuration, Peer, decode_configuration
 from .ending import Ending
 from .engines import Core
-from .entries import make
 from .errors import (
     ChangeInProgressError,
     CorruptLogError,
@@ -38,6 +37,7 @@ from .log import HOT_BYTES_MAX
 from .messages import ANSWERS, Message, PreVoteRequest, Removed
 from .news import News
 from .outbox import Outbox
+from .outsiders import Outsiders
 from .ready import Ready
 from .recovery import Recovered
 from .ticked import TickedGroup
@@ -72,6 +72,7 @@ class Group:
         self._has_others = False
         self._members = Acquaintances(services.me, services.peer_or_none)
         self._outbox = Outbox(services, files.group_id, self._members)
+        self._outsiders = Outsiders(core, self._members, self._outbox)
         self.ticked = TickedGroup(services, files.group_id, core, self._members, self.on_tick)
         self._is_whole = recovered.is_whole
         self._proposed_count = 0  # by the core's hands, and not yet placed
@@ -116,10 +117,6 @@ class Group:
         return self._stopped is not None
 
     @property
-    def committed(self) -> Index:
-        return self._core.committed
-
-    @property
     def log_bytes(self) -> int:
         """What the retained log takes on this node's disk."""
         return self._log.file_bytes
@@ -155,26 +152,28 @@ class Group:
     # Proposals
 
     def propose(self, body: Sequence[Buffer]) -> Proposal:
-        self._check_open()
+        if self._stopped or self._is_closing or self._writing.is_full:
+            self._check_open()
         size = len(body[0]) if len(body) == 1 else sum(map(len, body))
         self._applier.check_room(size, self._proposed_count, self._proposed_bytes, self._services.settings)
         is_at_rest = not self._is_scheduled and not self._is_advancing
         was_writing = is_at_rest and self._has_others and self.is_writing
-        self.ticked.wake()
-        entry = self._core.propose(body, size)
+        if self.ticked.is_resting:
+            self.ticked.wake()
+        proposal = self._core.propose(body, size)
         self._proposed_count += 1
         self._proposed_bytes += size
         if was_writing:
             self._schedule()  # the disk is busy anyway: what this turn still brings goes in the same messages
         elif is_at_rest:
             self._begin_to_write()
-        return make(Proposal, entry[:2])
+        return proposal
 
     def _begin_to_write(self) -> None:
         """Hand a proposal to writer and followers now, not a turn of the loop later. Raises: GroupStoppedError."""
         try:
             self._perform(self._core.take_ready())
-            self._outbox.send_all(self._core.take_messages())
+            self._send()
         except Exception as error:
             self._fail(error)
             assert self._stopped is not None, "a group that failed has stopped"
@@ -298,15 +297,10 @@ class Group:
             return
         self.ticked.wake()
         try:
-            if isinstance(message, Removed):
-                self._on_removed(message)
-                return
-            is_pre_vote = isinstance(message, PreVoteRequest)
-            # A leader that lives is protected, also while it is too busy to say so in its group.
-            if not is_pre_vote or not self.ticked.is_waited_for_alive():
+            if isinstance(message, (PreVoteRequest, Removed)):
+                self._on_outsider(sender, message, now_ms)
+            else:
                 self._core.step(sender.node_id, message, now_ms)
-            if is_pre_vote:
-                self._tell_if_removed(sender)
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
             return
@@ -345,22 +339,22 @@ class Group:
             self._drive()
             return
         try:
-            self._outbox.send_all(self._core.take_messages())
+            self._send()
         except Exception as error:  # noqa: BLE001 - the top of a callback
             self._fail(error)
 
     # Removal
 
-    def _tell_if_removed(self, sender: Peer) -> None:
-        """It stands for election in a group it has been removed from, since nobody could tell it."""
-        core = self._core
-        if core.configuration_index <= core.committed and sender not in self.configuration.peers:
-            self._outbox.send(sender.node_id, Removed(core.term, core.committed))
-
-    def _on_removed(self, message: Removed) -> None:
-        # Only something newer here may say otherwise. Who is outside by its own log too, may be on its way in.
-        if not self._members.is_outside and message.index > max(self._core.committed, self._core.configuration_index):
-            self.leave()
+    def _on_outsider(self, sender: Peer, message: PreVoteRequest | Removed, now_ms: int) -> None:
+        """Who stands for election may be no member any more, and who tells us that we are none."""
+        if isinstance(message, Removed):
+            if self._outsiders.is_one_by(message):
+                self.leave()
+            return
+        # A leader that lives is protected, also while it is too busy to say so in its group.
+        if not self.ticked.is_waited_for_alive():
+            self._core.step(sender.node_id, message, now_ms)
+        self._outsiders.tell_if_removed(sender)
 
     def leave(self) -> None:
         logger.info("group %s: this node is no member any more", self.group_id)
@@ -402,8 +396,7 @@ class Group:
     @property
     def _is_drained(self) -> bool:
         """Nothing that was proposed here waits, or waiting is of no use."""
-        in_flight = self._applier.hot_count + self._proposed_count
-        return not in_flight or self._writing.is_full or not self._is_leading
+        return not (self._applier.hot_count + self._proposed_count) or self._writing.is_full or not self._is_leading
 
     def abandon(self) -> None:
         """Stop without waiting for the disk: it failed, or it takes too long."""
@@ -474,7 +467,7 @@ class Group:
 
     def _on_persisted(self, term: Term, index: Index) -> None:
         self._core.on_persisted(term, index)
-        if self._core.role is not Role.LEADER:
+        if not self._core.has_leadership:
             self._applier.let_go(index, 2 * self._services.settings.window_bytes)
         if not self._stopped:
             self._machine.on_persisted(term, index)
@@ -503,16 +496,16 @@ class Group:
             self._is_advancing = False
 
     def _advance(self) -> None:
-        clock = self._services.clock
-        deadline_ms = clock.now_ms() + self._services.settings.apply_slice_ms
+        now_ms, deadline_ms = self._services.clock.now_ms, 0
         while not self._stopped and not self._is_swapping:
             if self._core.has_ready:
                 self._perform(self._core.take_ready())
                 continue
-            self._outbox.send_all(self._core.take_messages())
+            self._send()
             if self._applier.applied == self._committed:
                 break
-            self._applier.apply_until(self._committed, deadline_ms, clock.now_ms)
+            deadline_ms = deadline_ms or now_ms() + self._services.settings.apply_slice_ms
+            self._applier.apply_until(self._committed, deadline_ms, now_ms)
             self._core.on_applied(self._applier.applied)
             self._barriers.release(self._applier.applied)
             if self._applier.applied < self._committed:
@@ -523,6 +516,11 @@ class Group:
             self._writing.clear_damage()
         self._stop_if_drained()
         self._news.tell()
+
+    def _send(self) -> None:
+        messages = self._core.take_messages()
+        if messages:
+            self._outbox.send_all(messages)
 
     def _perform(self, ready: Ready) -> None:
         writing = self._writing

@@ -15,6 +15,7 @@ import anyio.to_thread
 from .checkpoint import CheckpointFacts, CheckpointJob, CheckpointWriter
 from .clock import Clock, LoopClock
 from .codec import (
+    BEATS,
     HeartbeatRow,
     MessageKind,
     decode,
@@ -380,12 +381,8 @@ class RaftHost:
 
     def _on_message(self, sender: Peer, group_id: GroupId, kind: int, payload: memoryview) -> None:
         try:
-            if kind == MessageKind.HEARTBEATS:
-                self._answer(sender, self._hear(sender, decode_heartbeats(payload)))
-            elif kind == MessageKind.HEARTBEATS_AT_REST:
-                self._on_heartbeats_at_rest(sender, payload)
-            elif kind == MessageKind.HEARTBEAT_RESPONSES:
-                self._on_heartbeat_responses(sender, payload)
+            if kind in BEATS:
+                self._on_beat(sender, kind, payload)
             else:
                 message = decode(kind, payload)
                 group = self._groups.get(group_id)
@@ -397,6 +394,14 @@ class RaftHost:
             self.bad_message_count += 1
             if self.bad_message_count.bit_count() == 1:  # the first, and then ever rarer ones
                 logger.warning("%d messages were dropped; from node %s: %s", self.bad_message_count, sender, error)
+
+    def _on_beat(self, sender: Peer, kind: int, payload: memoryview) -> None:
+        if kind == MessageKind.HEARTBEATS:
+            self._answer(sender, self._hear(sender, decode_heartbeats(payload)))
+        elif kind == MessageKind.HEARTBEATS_AT_REST:
+            self._on_heartbeats_at_rest(sender, payload)
+        else:
+            self._on_heartbeat_responses(sender, payload)
 
     def _on_heartbeats_at_rest(self, sender: Peer, payload: memoryview) -> None:
         pulse = self._services.pulse

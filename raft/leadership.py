@@ -7,10 +7,9 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from .configuration import Configuration, Peer, encode_configuration
 from .core_state import CoreState
-from .entries import Entry, EntryKind, new_entry
+from .entries import COMMANDS, COPIED_BYTES_MAX, Entry, EntryKind, make, new_entry
 from .entry_runs import run_of
-from .errors import LogBusyError
-from .interfaces import Buffer, Index, MemberProgress, NodeId
+from .interfaces import Buffer, Index, MemberProgress, NodeId, Proposal
 from .memberships import next_step_or_none
 from .messages import (
     AppendRequest,
@@ -20,6 +19,7 @@ from .messages import (
     InstallRequest,
     InstallResponse,
     Outgoing,
+    ReadRequest,
     ReadResponse,
     TimeoutNow,
 )
@@ -245,11 +245,12 @@ class Leadership:
         index = min(state.committed, state.tail.persisted)
         state.send(member.node_id, InstallRequest(state.term, index, state.tail.term(index)))
 
-    def on_append_response(self, sender: NodeId, response: AppendResponse) -> bool:
+    def on_append_response(self, sender: NodeId, response: AppendResponse, now_ms: int) -> bool:
         """True if more may be committed now."""
         member = self._members.get(sender)
         if member is None:
             return False
+        member.heard_ms = now_ms
         self._on_round(member, response.round)
         if response.is_rejected:
             self._on_rejected(member, response)
@@ -275,13 +276,15 @@ class Leadership:
         member.match = min(member.match, max(agreed, Index(0)))
         member.probe_from(Index(agreed + 1))
 
-    def on_heartbeat_response(self, sender: NodeId, response: HeartbeatResponse) -> None:
+    def on_heartbeat_response(self, sender: NodeId, response: HeartbeatResponse, now_ms: int) -> None:
         member = self._members.get(sender)
         if member is not None:
+            member.heard_ms = now_ms
             self._on_round(member, response.round)
 
-    def on_install_response(self, sender: NodeId, response: InstallResponse) -> bool:
+    def on_install_response(self, sender: NodeId, response: InstallResponse, now_ms: int) -> bool:
         """True if more may be committed now."""
+        self.hears(sender, now_ms)
         member = self._members.get(sender)
         if member is None or response.index > self._state.tail.last:
             return False
@@ -290,6 +293,14 @@ class Leadership:
             member.match = max(member.match, response.index)
             member.probe_from(Index(response.index + 1))
         return is_news and member.is_voter
+
+    def propose(self, body: Sequence[Buffer], size: int) -> Proposal:
+        """Append a command. A small one is copied, unless nobody can change it."""
+        term, tail = self._state.hard_state.term, self._state.tail
+        if size > COPIED_BYTES_MAX:
+            return make(Proposal, self.append(COMMANDS, body, size)[:2])
+        first = body[0] if len(body) == 1 else None
+        return make(Proposal, (term, tail.propose(term, first if type(first) is bytes else b"".join(body))))
 
     def append(self, kind: EntryKind, body: Sequence[Buffer], size: int) -> Entry:
         state = self._state
@@ -326,6 +337,12 @@ class Leadership:
     def add_read(self, asker: NodeId, context: Hashable) -> None:
         self._rounds.add(asker, context, self._state.committed)
 
+    def on_read_request(self, sender: NodeId, request: ReadRequest, now_ms: int) -> None:
+        """A leader that is not ready says nothing; it is asked again."""
+        if self.is_ready and sender in self._members:
+            self.hears(sender, now_ms)
+            self.add_read(sender, request.context)
+
     def _on_round(self, member: Progress, round_: int) -> None:
         member.round = max(member.round, round_)
 
@@ -357,15 +374,13 @@ class Leadership:
     # Leadership transfer
 
     def transfer(self, to: NodeId, now_ms: int) -> None:
+        """Raises: ValueError (no other voter)."""
+        if to == self._state.node_id or to not in self._state.memberships.voters:
+            raise ValueError(f"node {to} is none of the other voters of {self._state.memberships.voters}")
         if self.transfer_to != to:
             self.transfer_to = to
             self._transfer_due_ms = now_ms + self._state.timings.election_ms
             self._hand_over_when_caught_up()
-
-    def check_accepts(self) -> None:
-        """Raises: LogBusyError."""
-        if self.transfer_to is not None:
-            raise LogBusyError(f"leadership is being handed to node {self.transfer_to}")
 
     def _go_on_with_transfer(self, now_ms: int) -> None:
         if now_ms >= self._transfer_due_ms:

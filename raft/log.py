@@ -53,6 +53,8 @@ class TermStarts:
             self._terms.append(term)
 
     def term_of(self, index: Index) -> Term:
+        if self._indexes and index >= self._indexes[-1]:
+            return self._terms[-1]
         slot = bisect_right(self._indexes, index) - 1
         return self._terms[slot] if slot >= 0 else Term(0)
 

@@ -25,21 +25,26 @@ class Outbox:
         self._members = members
 
     def send_all(self, messages: Sequence[Outgoing]) -> None:
-        group_id, strangers = self._group_id, self._members.strangers
         last: Message | None = None
         kind, buffers = 0, ()
         for to, message in messages:
-            if to in strangers and not isinstance(message, FOLLOWING):
+            of = type(message)
+            if to in self._members.strangers and of not in FOLLOWING:
                 continue
-            if isinstance(message, Heartbeat):
-                self._pulse.add_heartbeat(to, HeartbeatRow(group_id, message.term, message.committed, message.round))
-            elif isinstance(message, HeartbeatResponse):
-                self._pulse.add_response(to, HeartbeatResponseRow(group_id, message.term, message.round))
-            else:
-                if message is not last:  # one request often goes to several
-                    last = message
-                    kind, buffers = encode(message)
-                self._send(to, group_id, kind, buffers)
+            if of is Heartbeat or of is HeartbeatResponse:
+                self._send_at_beat(to, message)
+                continue
+            if message is not last:  # one request often goes to several
+                last = message
+                kind, buffers = encode(message)
+            self._send(to, self._group_id, kind, buffers)
+
+    def _send_at_beat(self, to: NodeId, message: Message) -> None:
+        if isinstance(message, Heartbeat):
+            row = HeartbeatRow(self._group_id, message.term, message.committed, message.round)
+            self._pulse.add_heartbeat(to, row)
+        elif isinstance(message, HeartbeatResponse):
+            self._pulse.add_response(to, HeartbeatResponseRow(self._group_id, message.term, message.round))
 
     def send(self, to: NodeId, message: Message) -> None:
         kind, buffers = encode(message)

@@ -30,6 +30,9 @@ HEADER = Struct(">BHB")
 CALL_HEADER = Struct(">BHBBQ")
 REQUEST_HEADER = Struct(">BHBBQI")
 KIND_MAX = 255
+RAFT: Final = 1
+RPC: Final = 2
+"""Classes of frames."""
 REFUSAL_TEXT_MAX = 4_096
 ANSWER_RETRY_MS = 20  # the link's queue is full: the answer waits for room, until the call's deadline
 
@@ -41,11 +44,6 @@ FAULT: Final = "Fault"
 OnMessage = Callable[[Peer, GroupId, int, memoryview], None]
 Handler = Callable[[Peer, memoryview], Awaitable[Sequence[Buffer]]]
 Observer = Callable[[Peer], None]
-
-
-class FrameClass(IntEnum):
-    RAFT = 1
-    RPC = 2
 
 
 class Part(IntEnum):
@@ -145,11 +143,11 @@ class Peers:
 
     def send(self, node: NodeId, group: GroupId, kind: int, buffers: Sequence[Buffer]) -> bool:
         """Queue one Raft message, whose buffers must not change any more; False if it was dropped, as `Links.send`."""
-        return self._links.send(node, (HEADER.pack(FrameClass.RAFT, group, kind), *buffers))
+        return self._links.send(node, (HEADER.pack(RAFT, group, kind), *buffers))
 
     def send_beat(self, node: NodeId, messages: Sequence[tuple[int, bytes]]) -> bool:
         """Queue what the groups of this node together say at a beat: each a kind and a payload; False: dropped."""
-        frames = [(HEADER.pack(FrameClass.RAFT, 0, kind), payload) for kind, payload in messages]
+        frames = [(HEADER.pack(RAFT, 0, kind), payload) for kind, payload in messages]
         return self._links.send_beat(node, frames)
 
     def serve(self, kind: int, handler: Handler, *, refusals: tuple[type[Exception], ...] = ()) -> None:
@@ -178,7 +176,7 @@ class Peers:
             raise CallRefusedError("RequestTooLarge", f"a call of {size} bytes, at most {FRAME_BYTES_MAX}")
         self._last_call += 1
         call_id, deadline_ms = self._last_call, max(1, timeout_ms)
-        header = REQUEST_HEADER.pack(FrameClass.RPC, 0, kind, Part.REQUEST, call_id, min(deadline_ms, 2**32 - 1))
+        header = REQUEST_HEADER.pack(RPC, 0, kind, Part.REQUEST, call_id, min(deadline_ms, 2**32 - 1))
         if not self._links.send(node, (header, *body)):
             raise PeerUnreachableError(node, "its link takes no more now", was_sent=False)
         answer = asyncio.get_running_loop().create_future()
@@ -201,9 +199,9 @@ class Peers:
         if len(frame) < HEADER.size:
             raise MalformedFrameError(f"a frame of {len(frame)} bytes, at least {HEADER.size}")
         class_, group, kind = HEADER.unpack_from(frame)
-        if class_ == FrameClass.RAFT:
+        if class_ == RAFT:
             self.on_message(sender, GroupId(group), kind, frame[HEADER.size :])
-        elif class_ == FrameClass.RPC:
+        elif class_ == RPC:
             remote = self._remotes.get(sender.node_id)
             assert remote is not None, f"a frame of node {sender.node_id} before its link is up"
             self._on_call_part(remote, kind, frame)
@@ -288,7 +286,7 @@ class Peers:
         if size > FRAME_BYTES_MAX:
             self._refuse(remote, kind, call_id, ANSWER_TOO_LARGE, f"{size} bytes, at most {FRAME_BYTES_MAX}")
             return
-        header = CALL_HEADER.pack(FrameClass.RPC, 0, kind, Part.ANSWER, call_id)
+        header = CALL_HEADER.pack(RPC, 0, kind, Part.ANSWER, call_id)
         while self._remotes.get(remote.peer.node_id) is remote:
             if self._links.send(remote.peer.node_id, (header, *answer)):
                 return
@@ -297,7 +295,7 @@ class Peers:
     def _refuse(self, remote: _Remote, kind: int, call_id: int, code: str, text: str) -> None:
         """Not worth waiting for room: a refusal that is dropped leaves the call to its caller's deadline."""
         if self._remotes.get(remote.peer.node_id) is remote:
-            header = CALL_HEADER.pack(FrameClass.RPC, 0, kind, Part.REFUSAL, call_id)
+            header = CALL_HEADER.pack(RPC, 0, kind, Part.REFUSAL, call_id)
             told = msgspec.msgpack.encode(Refusal(code, text[:REFUSAL_TEXT_MAX]))
             self._links.send(remote.peer.node_id, (header, told))
 

@@ -127,31 +127,48 @@ class LogWriter:
     def write_round(self, jobs: Sequence[WriterJob]) -> list[Completion]:
         """Raises: OSError, after which nothing is known about the disk: the node must stop."""
         completions: list[Completion] = []
-        states = {job.files.group_id: job for job in jobs if isinstance(job, SaveHardState)}
-        save_all([(job.files.hard_state, job.state) for job in states.values()])
-        completions += [HardStatePersisted(group_id, job.state) for group_id, job in states.items()]
-        due: dict[GroupId, GroupFiles] = {}
+        states: dict[GroupId, SaveHardState] = {}
+        in_order: list[AppendEntries | Truncate | Retry] = []
+        others: list[WriterJob] = []
         for job in jobs:
-            if isinstance(job, AppendEntries):
-                job.files.waiting += job.runs
-                due[job.files.group_id] = job.files
-            elif isinstance(job, Truncate):
+            if isinstance(job, (AppendEntries, Truncate, Retry)):
+                in_order.append(job)
+            elif isinstance(job, SaveHardState):
+                states[job.files.group_id] = job
+            else:
+                others.append(job)
+        if states:
+            save_all([(job.files.hard_state, job.state) for job in states.values()])
+            completions += [HardStatePersisted(group_id, job.state) for group_id, job in states.items()]
+        due: dict[GroupId, GroupFiles] = {}
+        for job in in_order:
+            if isinstance(job, Truncate):
                 if not job.files.is_broken:
                     job.files.cut(job.cut)
-            elif isinstance(job, Retry):
-                due[job.files.group_id] = job.files
-        completions += self._write_entries(due)
-        for job in jobs:
-            if isinstance(job, NoteDurable):
-                job.files.note_durable()
-            elif isinstance(job, NoteBadEntry):
-                _note_bad_entry(job)
-            elif isinstance(job, ClearDamage):
-                clear_damage(job.files.disk, job.files.directory)
-            elif isinstance(job, CloseFiles):
-                job.files.close()
-                completions.append(FilesClosed(job.files.group_id))
+                continue
+            if isinstance(job, AppendEntries):
+                job.files.waiting += job.runs
+            due[job.files.group_id] = job.files
+        if due:
+            completions += self._write_entries(due)
+        for job in others:
+            completions += self._do(job)
         return completions
+
+    def _do(self, job: WriterJob) -> Sequence[Completion]:
+        match job:
+            case NoteDurable():
+                job.files.note_durable()
+            case NoteBadEntry():
+                _note_bad_entry(job)
+            case ClearDamage():
+                clear_damage(job.files.disk, job.files.directory)
+            case CloseFiles():
+                job.files.close()
+                return [FilesClosed(job.files.group_id)]
+            case _:
+                raise AssertionError(f"a job of an unknown kind: {job}")
+        return ()
 
     def _write_entries(self, due: dict[GroupId, GroupFiles]) -> list[Completion]:
         completions: list[Completion] = []
@@ -210,7 +227,7 @@ def _unchanged(files: GroupFiles, completions: list[Completion]) -> list[PlacedR
         return []
     for at, run in enumerate(files.waiting):
         count = run.entries.intact_count()
-        if count < len(run.entries):
+        if count < run.entries.entry_count:
             files.is_broken = True
             changed = Index(run.first_index + count)
             completions.append(EntryChanged(files.group_id, changed))

@@ -11,10 +11,10 @@ from random import Random
 from ..codec import HeartbeatResponseRow, HeartbeatRow
 from ..configuration import Configuration, Peer, encode_configuration
 from ..core_state import CoreConfig, CoreState
-from ..entries import Entry, EntryKind, new_entry
+from ..entries import EntryKind, new_entry
 from ..errors import LogBusyError, NotLeaderError
 from ..hard_state import HardState
-from ..interfaces import Buffer, Index, MemberProgress, NodeId, Role, RoleChange, Term
+from ..interfaces import Buffer, Index, MemberProgress, NodeId, Proposal, Role, RoleChange, Term
 from ..memberships import Memberships, next_step_or_none
 from ..messages import (
     AppendRequest,
@@ -245,12 +245,12 @@ class SyncObjCore:
 
     # Proposals and reads
 
-    def propose(self, body: Sequence[Buffer], size: int) -> Entry:
+    def propose(self, body: Sequence[Buffer], size: int) -> Proposal:
         """Append an entry of the current term. Raises: NotLeaderError, LogBusyError (leadership is handed over)."""
         self.check_accepts()
         entry = new_entry(self.term, Index(self._state.tail.last + 1), EntryKind.COMMANDS, size, body)
         self._journal.append(entry)
-        return entry
+        return Proposal(entry.term, entry.index)
 
     def check_accepts(self) -> None:
         """Raises: as `propose`."""

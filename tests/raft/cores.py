@@ -9,7 +9,7 @@ from raft.core import RaftCore
 from raft.core_state import CoreConfig, Timings
 from raft.entries import Entry, EntryKind, new_entry
 from raft.hard_state import HardState
-from raft.interfaces import Index, NodeId, Role, RoleChange, Term
+from raft.interfaces import Index, NodeId, Proposal, Role, RoleChange, Term
 from raft.messages import Message, Outgoing
 from raft.reads import Read
 from raft.ready import Ready
@@ -175,7 +175,7 @@ class Cores:
         assert member.core.role is Role.LEADER, f"{member.core.role}"
         return member
 
-    def propose(self, number: int, count: int = 1, size: int = 10) -> list[Entry]:
+    def propose(self, number: int, count: int = 1, size: int = 10) -> list[Proposal]:
         made = [self[number].core.propose((bytes(size),), size) for _ in range(count)]
         self.collect(number)
         return made

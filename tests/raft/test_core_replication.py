@@ -399,8 +399,8 @@ def test_only_a_leader_proposes() -> None:
 def test_entries_arrive_as_they_were_made() -> None:
     cores = group(1, 2, 3)
     cores.elect(1)
-    (entry,) = cores.propose(1)
+    (proposal,) = cores.propose(1)
     cores.settle()
-    assert cores[2].log.entry(entry.index) is entry
-    assert entry.kind is EntryKind.COMMANDS
+    assert cores[2].log.entry(proposal.index) is cores[1].log.entry(proposal.index)
+    assert cores[2].log.entry(proposal.index).kind is EntryKind.COMMANDS
     assert cores[2].core.role is Role.FOLLOWER

@@ -12,7 +12,7 @@ from raft.entries import (
     new_entry,
     read_header_or_none,
 )
-from raft.entry_runs import MadeRun, joined_run, run_of
+from raft.entry_runs import MadeRun, joined_run, proposed_run, run_of
 from raft.interfaces import Index, Term
 from raft.messages import AppendRequest
 
@@ -130,8 +130,20 @@ def test_a_run_is_its_entries_whatever_it_is_made_of(
         assert one.intact_count() == len(entries)
         whole = b"".join(b"".join((expected.header, *expected.body)) for expected in entries)
         assert b"".join(one.images) == (whole if one.images else b"")
-    bare = run.bare(begin, end, sum(run.sizes()[:begin]))
+    bare = run.bare(begin, end)
     assert [(*found[:4], b"".join(found[4])) for found in bare] == [plain(one)[:5] for one in made[begin:end]]
+
+
+@given(first=integers(1, 1 << 40), bodies=lists(binary(max_size=40), min_size=1, max_size=8))
+def test_commands_that_are_proposed_together_are_the_same_as_one_by_one(first: int, bodies: list[bytes]) -> None:
+    run = proposed_run(Term(3), Index(first), bodies)
+    one_by_one = [entry(3, index, body) for index, body in enumerate(bodies, first)]
+    assert [plain(made) for made in run] == [plain(made) for made in one_by_one]
+    assert all(matches(made.header, made.body) for made in run)
+    (image,) = run.images
+    assert bytes(image) == b"".join(made.header + b"".join(made.body) for made in one_by_one)
+    assert run.crc_or_none == crc32c(image)
+    assert run.has_commands_only
 
 
 def sent(message: AppendRequest) -> tuple[int, memoryview]:

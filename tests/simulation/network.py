@@ -18,7 +18,7 @@ from typing import TypeVar
 from raft.configuration import Peer
 from raft.interfaces import Buffer, NodeId
 from raft.links import LinkReceiver, PeerAddress
-from raft.peers import FrameClass
+from raft.peers import RAFT
 from raft.settings import RaftSettings
 
 from .loops import ProcessLoop
@@ -121,7 +121,7 @@ class Network:
             return False
         self.frame_count += 1
         copies = 1
-        if self.wildness and frame[0] == FrameClass.RAFT:
+        if self.wildness and frame[0] == RAFT:
             drawn = self.random.random()
             if drawn < self.wildness:
                 self.world.counts["frames lost"] += 1

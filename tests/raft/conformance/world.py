@@ -224,10 +224,10 @@ class Member:
 
     def propose(self, body: bytes) -> None:
         try:
-            entry = self.core.propose([body], len(body))
+            proposal = self.core.propose([body], len(body))
         except (NotLeaderError, LogBusyError):
             return
-        self.proposed[entry.index] = entry.term
+        self.proposed[proposal.index] = proposal.term
 
     def read(self, ticket: int) -> None:
         self.reads[ticket] = self.world.witness.last_acknowledged

@@ -370,7 +370,8 @@ class World:
         for _ in range(count):
             self._body += 1
             try:
-                core.propose((self._body.to_bytes(8, "big"),), 8 + self.random.randrange(90))
+                body = self._body.to_bytes(8, "big") + bytes(self.random.randrange(90))
+                core.propose((body,), len(body))
             except (NotLeaderError, LogBusyError):
                 break
             self.counts["proposed"] += 1
