@@ -2,7 +2,8 @@
 
 A process of its own keeps decoding, sorting and Parquet off the event loop and out of its memory. Exit codes: 0 done,
 1 the job failed (the answer says how), 2 the job could not be read, 3 the parent is gone. It runs at a lower priority
-than the node, and dies with it: the next node merges the same split into the same files.
+than the node, and dies with it: the next node merges the same split into the same files. What a merge needs takes a
+second to load on a busy machine, and is loaded once that is settled.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import ctypes
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .errors import MergeError
-from .manifest import SplitManifest
-from .merge_job import MergeJob, run
+
+if TYPE_CHECKING:
+    from .manifest import SplitManifest
 
 NICE = 5
 DONE, FAILED, NO_JOB, ORPHAN = 0, 1, 2, 3
@@ -34,6 +37,8 @@ class WorkerAnswer(msgspec.Struct, array_like=True, frozen=True):
         """Raises: MergeError, DamagedRunError."""
         if self.manifest is None:
             raise MergeError(f"{self.error}: {self.message}")
+        from .manifest import SplitManifest
+
         return SplitManifest.unpack(self.manifest)
 
 
@@ -50,6 +55,8 @@ def main(parent: int | None = None) -> int:
     """`parent`: the process to die with."""
     if parent is not None and not _dies_with(parent):
         return ORPHAN
+    from .merge_job import MergeJob, run
+
     os.nice(NICE)
     try:
         job = MergeJob.unpack(sys.stdin.buffer.read())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from crc32c import crc32c
@@ -26,6 +27,7 @@ from store.merge_worker import WorkerAnswer, read_answer
 from store.runs import OpenSplit, open_split
 from store.ticks import LatePolicy, Tick, no_tick
 from tests.store.history import SCHEMA, Trade, in_order, places, trades, values_of
+from tests.support.waiting import wait_until
 
 NAMES = ("qty", "price", "symbol", "is_buy", "at")
 
@@ -487,3 +489,36 @@ def test_the_worker_answers_with_a_typed_error(job, tmp_path):
         read_answer(output, code)
     with pytest.raises(MergeError, match="without an answer"):
         read_answer(b"", -9)
+
+
+def test_the_worker_is_bound_to_its_parent_before_it_loads_what_a_merge_needs():
+    """An orphan that was loading outlived its node by the whole time that takes."""
+    program = "import sys, store.merge_worker; print([name for name in ('numpy', 'pyarrow') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_worker_dies_with_its_parent_while_it_waits_for_its_job():
+    program = (
+        "import os, signal, subprocess, sys\n"
+        "command = [sys.executable, '-m', 'store.merge_worker', str(os.getpid())]\n"
+        "print(subprocess.Popen(command).pid, flush=True)\n"
+        "signal.pause()\n"
+    )
+    # This end of its standard input stays open: nothing else would ever end the worker.
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        try:
+            worker = psutil.Process(int(parent.stdout.readline()))
+            # It lowers its priority once it is bound.
+            wait_until(lambda: worker.nice() > os.nice(0), what="a worker that waits for its job")
+        finally:
+            parent.kill()
+        wait_until(lambda: has_ended(worker), what="the end of the worker")
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """A zombie is one that nobody has waited for yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

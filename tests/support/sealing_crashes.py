@@ -15,7 +15,7 @@ from tests.support.served import ServedNode
 from tests.support.time_questions import Asker, append, matches_as_json, seal
 from tests.support.waiting import wait_until
 
-ORPHAN_DEADLINE_S = 1.0
+ORPHAN_DEADLINE_S = 10.0
 
 
 @dataclass
