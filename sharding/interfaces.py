@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
@@ -322,6 +322,18 @@ class StreamApi(Protocol):
         ...
 
 
+class LeadersApi(Protocol):
+    """Whether what this node says of leaders is so now."""
+
+    def are_here(self, topics: Iterable[Topic]) -> bool:
+        """This node leads every partition of these."""
+        ...
+
+    async def until_known(self, topics: Iterable[Topic]) -> None:
+        """Until the leaders of their partitions live, as far as that can be expected soon; within 0.6 s."""
+        ...
+
+
 class NodeApi(Protocol):
     """Everything that a door may ask of this process."""
 
@@ -333,6 +345,8 @@ class NodeApi(Protocol):
     def controller_id(self) -> int: ...
     @property
     def groups(self) -> GroupsApi: ...
+    @property
+    def leaders(self) -> LeadersApi: ...
 
     def nodes(self) -> list[NodeAddress]: ...
     def topics(self) -> list[Topic]:

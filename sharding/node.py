@@ -66,6 +66,7 @@ from .interfaces import (
     StreamApi,
     Topic,
 )
+from .leaders import Leaders
 from .local_shards import GroupHost
 from .machinery import CATALOG_GROUP, Machinery, NodeSettings
 from .partition import Partition
@@ -137,6 +138,7 @@ class Node:
         self._router = self._machinery.router
         self._changes = self._machinery.changes
         self._topics = Topics(self._catalog)
+        self.leaders = Leaders(settings.node_id, self._router, peers, catalog=self._catalog, topics=self._topics)
         self._refusals = Refusals()
         self._is_closing = False
         self._producer_ids = range(0)

@@ -93,6 +93,48 @@ def test_kills_under_load_lose_nothing_double_nothing_and_keep_the_order(seed: i
     run(story())
 
 
+def test_who_asks_for_a_leader_that_has_just_died_is_told_the_next_one() -> None:
+    """Also where this node would have seen the end of its link only a moment later."""
+
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t"))
+            dead = (await cluster.until_led("t")).node_id
+            other = next(one for one in cluster.running if one.node_id != dead).node
+            topic = other.topic("t")
+            await cluster.until(lambda: other.leader_of(topic, 0)[0] == dead)
+            assert not other.leaders.are_here([topic])
+            loop = asyncio.get_running_loop()
+            cluster.network.isolate(NodeId(dead))
+            loop.call_later(0.005, cluster.members[dead].links.break_off)
+            begun = loop.time()
+            await other.leaders.until_known([topic])
+            assert other.leader_of(topic, 0)[0] in set(cluster.members) - {dead}
+            assert loop.time() - begun < 0.5
+            leader = cluster.members[other.leader_of(topic, 0)[0]]
+            await cluster.until(lambda: leader.node.leader_of(topic, 0)[0] == leader.node_id)
+            assert leader.node.leaders.are_here([leader.node.topic("t")])
+
+    run(story())
+
+
+def test_a_leader_that_cannot_be_elected_is_not_waited_for() -> None:
+    async def story() -> None:
+        async with sharding_cluster() as cluster:
+            await cluster.node(1).create_topic(NewTopic(name="t"))
+            leader = await cluster.until_led("t")
+            other = next(one for one in cluster.running if one is not leader).node
+            topic = other.topic("t")
+            for node_id in set(cluster.members) - {other.node_id}:
+                await cluster.crash(node_id)
+            await cluster.until(lambda: other.leader_of(topic, 0)[0] == -1)
+            begun = asyncio.get_running_loop().time()
+            await other.leaders.until_known([topic])
+            assert asyncio.get_running_loop().time() - begun < 0.01
+
+    run(story())
+
+
 def test_a_duplicate_after_a_failover_gets_the_first_offset() -> None:
     async def story() -> None:
         async with sharding_cluster() as cluster:

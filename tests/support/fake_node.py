@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from sharding.coordinators.interfaces import (
     CommittedOffset,
@@ -297,6 +297,22 @@ class FakeGroups:
         return [None if self.offsets[group_id].pop(p, None) else UnknownPartitionError(str(p)) for p in partitions]
 
 
+class FakeLeaders:
+    """Elections are over as soon as somebody waits for one, if `is_electing`."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self.is_electing = False
+        self._node = node
+
+    def are_here(self, topics: Iterable[Topic]) -> bool:
+        return not [*topics] or (self._node.leader_id == self._node.node_id and not self._node.is_leaderless)
+
+    async def until_known(self, topics: Iterable[Topic]) -> None:
+        assert all(self._node.topic(topic.name) == topic for topic in topics)
+        if self.is_electing:
+            self._node.is_leaderless = False
+
+
 class FakeNode:
     """Fulfils `sharding.interfaces.NodeApi` but for the questions by event time."""
 
@@ -306,6 +322,7 @@ class FakeNode:
         self.controller_id = 7
         self.groups = FakeGroups()
         self.port = 0
+        self.leaders = FakeLeaders(self)
         self.is_leaderless = False
         self.leader_id = 7
         self.replicas = [7]

@@ -4,6 +4,7 @@ Views are listed only when named: a client that subscribes by pattern must not f
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from sharding.errors import InvalidRequestError, UnknownTopicError
@@ -27,15 +28,45 @@ NULL_NAMES_FROM = 12
 
 
 def handle(request: MetadataRequest, context: RequestContext) -> object:
-    """At once, but for topics that are to be created."""
-    wanted = request.topics
+    """At once, but for topics that are to be created, and where others lead, or nobody."""
+    node, wanted = context.node, request.topics
     # Version 0 knows no null: there an empty list means all topics, from 1 on it means none.
     if wanted is None or (context.version == 0 and not wanted):
-        topics = [_described(topic, request, context) for topic in context.node.topics()]
-        return _response(topics, request, context)
-    if request.allow_auto_topic_creation and any(_is_unknown(topic, context.node) for topic in wanted):
+        wanted = None
+    elif request.allow_auto_topic_creation and any(_is_unknown(topic, node) for topic in wanted):
         return _create_and_answer(wanted, request, context)
-    return _response([_named(topic, request, context) for topic in wanted], request, context)
+    known = node.topics() if wanted is None else _known(wanted, node)
+    if node.leaders.are_here(known):
+        return _answer(wanted, request, context)
+    return _answer_when_led(known, wanted, request, context)
+
+
+def _answer(
+    wanted: Sequence[MetadataRequestTopic] | None, request: MetadataRequest, context: RequestContext
+) -> MetadataResponse:
+    if wanted is None:
+        topics = [_described(topic, request, context) for topic in context.node.topics()]
+    else:
+        topics = [_named(topic, request, context) for topic in wanted]
+    return _response(topics, request, context)
+
+
+async def _answer_when_led(
+    known: Sequence[Topic],
+    wanted: Sequence[MetadataRequestTopic] | None,
+    request: MetadataRequest,
+    context: RequestContext,
+) -> MetadataResponse:
+    await context.node.leaders.until_known(known)
+    return _answer(wanted, request, context)
+
+
+def _known(wanted: Sequence[MetadataRequestTopic], node: NodeApi) -> list[Topic]:
+    found: list[Topic] = []
+    for one in wanted:
+        with suppress(*REFUSALS):
+            found.append(_found(one, node))
+    return found
 
 
 async def _create_and_answer(
@@ -68,18 +99,22 @@ def _is_unknown(wanted: MetadataRequestTopic, node: NodeApi) -> bool:
 
 def _named(wanted: MetadataRequestTopic, request: MetadataRequest, context: RequestContext) -> MetadataResponseTopic:
     try:
-        if wanted.topic_id != ZERO_UUID:
-            topic = context.node.topic_by_id(UUID(bytes=bytes(wanted.topic_id)))
-        elif wanted.name is not None:
-            topic = context.node.topic(wanted.name)
-        else:
-            raise InvalidRequestError("a topic without name and id")
+        topic = _found(wanted, context.node)
     except REFUSALS as error:
         name = wanted.name
         if name is None and context.version < NULL_NAMES_FROM:
             name = ""
         return MetadataResponseTopic(context.refuse(error), name, wanted.topic_id)
     return _described(topic, request, context)
+
+
+def _found(wanted: MetadataRequestTopic, node: NodeApi) -> Topic:
+    """Raises: UnknownTopicError, UnknownTopicIdError, InvalidTopicError, InvalidRequestError."""
+    if wanted.topic_id != ZERO_UUID:
+        return node.topic_by_id(UUID(bytes=bytes(wanted.topic_id)))
+    if wanted.name is None:
+        raise InvalidRequestError("a topic without name and id")
+    return node.topic(wanted.name)
 
 
 def _described(topic: Topic, request: MetadataRequest, context: RequestContext) -> MetadataResponseTopic:

@@ -126,6 +126,15 @@ async def test_a_partition_without_leader_says_so() -> None:
         assert [(p.error_code, p.leader_id) for p in topic.partitions] == [(5, -1), (5, -1)]
 
 
+@pytest.mark.parametrize("wanted", [named("t"), MetadataRequest(None)], ids=["named", "all"])
+@in_loop
+async def test_a_leader_that_is_being_elected_is_waited_for(wanted: MetadataRequest) -> None:
+    async with served() as door:
+        door.node.is_leaderless, door.node.leaders.is_electing = True, True
+        (topic,) = (await ask(door, wanted)).topics
+        assert [(p.error_code, p.leader_id) for p in topic.partitions] == [(0, 7), (0, 7)]
+
+
 @in_loop
 async def test_what_one_may_do_is_told_when_asked() -> None:
     async with served() as door:
