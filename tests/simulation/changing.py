@@ -248,7 +248,7 @@ class Recreator(Workload):
         self.history.final[self.place] = found
         value = await self._committed_offset(reader)
         if 0 <= value < self.generation * self.GENERATION and value in self.history.commits:
-            # Open (docs/notes/state.md): made again before the successor of a dead coordinator forgot them.
+            # README "Limits": made again before the successor of a dead coordinator forgot them.
             self.client.world.counts["old offsets kept"] += 1
 
     async def _committed_offset(self, reader: Client) -> int:
