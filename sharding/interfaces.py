@@ -330,7 +330,7 @@ class LeadersApi(Protocol):
         ...
 
     async def until_known(self, topics: Iterable[Topic]) -> None:
-        """Until the leaders of their partitions live, as far as that can be expected soon; within 0.6 s."""
+        """Until the leaders of their partitions live, as far as that can be expected soon; within 0.4 s."""
         ...
 
 

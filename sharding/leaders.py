@@ -22,8 +22,8 @@ from .topics import Topics
 LIFE_TIMEOUT_MS = 100
 """A leader that is slower is taken to live: it may be busy, and its link says when it does not."""
 PAUSE_S = 0.01
-LOOKS_MAX = 50
-"""For an election: half a second."""
+LOOKS_MAX = 30
+"""For an election: it is over in 0.2 s, or it takes a second round; longer than 0.3 s nobody waits (decision 0014)."""
 
 
 class Leaders:
