@@ -58,7 +58,10 @@ def test_views_are_the_truth_and_stay_it_through_seals_and_kills(own_node: Serve
 
 def time_to_tick(node: ServedNode, topic: str, stream: Disorder) -> None:
     """Wait for a further tick, or for the last one there is, so that what comes next may be late."""
-    ask = lambda: node.get_json(f"/api/v1/topics/{topic}/watermark")  # noqa: E731
+
+    def ask() -> dict:
+        return node.get_json(f"/api/v1/topics/{topic}/watermark")
+
     before, last_ms = ask()["tick"], max(event.timestamp_ms for event in stream.events)
 
     def is_further() -> bool:

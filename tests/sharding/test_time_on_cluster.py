@@ -75,12 +75,13 @@ async def check_views(cluster: TimeCluster, topic: Topic, story: Story, before: 
 async def read_at_a_tick(
     cluster: TimeCluster, leader: int, topic: Topic, kind: ViewKind, index: int
 ) -> tuple[list[Tick], list[Record]]:
-    """A view, and the ticks that it shows: all there are."""
+    """A view, and the ticks that it shows: all there are. Ends when no tick comes while it looks."""
+    shown_index = index if kind is ViewKind.KEYED else 0
     while True:
         ticks = cluster.ticks(leader, topic)
+        last = ticks[-1].number
         await until_true(
-            lambda: cluster.shown_number(leader, topic, index if kind is ViewKind.KEYED else 0) >= ticks[-1].number,  # noqa: B023
-            what="the last tick is shown",
+            lambda last=last: cluster.shown_number(leader, topic, shown_index) >= last, what="the last tick is shown"
         )
         records = await cluster.read(leader, topic, kind, index)
         if cluster.ticks(leader, topic) == ticks:
